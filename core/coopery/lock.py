@@ -1,0 +1,137 @@
+"""The lock: what one definition resolved to, exactly, for one platform. Names no host, no URL, no machine.
+
+Its digest is over a canonical encoding of the sorted artifacts, the base digest and the facts used, so two solvers
+that chose the same packages on the same base give one lock.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any, Final
+
+from attrs import asdict, field, frozen
+
+from coopery import digest as _digest
+from coopery.digest import Digest
+
+TAG: Final = "coopery.lock.v1"
+
+
+@frozen(order=True)
+class Artifact:
+    """One package file.
+
+    Attributes:
+        kind: the materializer that knows it: ``conda``, ``pip``.
+        name: normalized package name.
+        version: as the index writes it.
+        build: conda build string; empty elsewhere.
+        subdir: conda subdir, ``linux-64`` or ``noarch``; empty elsewhere.
+        file_name: ``numpy-1.26.4-py311h64a7726_0.conda``.
+        source: the channel or index as the definition names it; settings turn it into a URL.
+        sha256: 64 hexadecimal digits.
+        size: bytes of the file.
+    """
+
+    kind: str
+    name: str
+    version: str
+    build: str
+    subdir: str
+    file_name: str
+    source: str
+    sha256: str
+    size: int
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}{f' {self.build}' if self.build else ''}"
+
+
+def _pairs(value: Any) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(value.items())) if isinstance(value, dict) else tuple(sorted(value))
+
+
+def _in_order(artifacts: Iterable[Artifact]) -> tuple[Artifact, ...]:
+    return tuple(sorted(artifacts))
+
+
+@frozen
+class Lock:
+    """All artifacts for one platform on one base, sorted, with the facts that the solvers were told."""
+
+    platform: str
+    base: Digest
+    facts: tuple[tuple[str, str], ...] = field(converter=_pairs)
+    artifacts: tuple[Artifact, ...] = field(converter=_in_order)
+
+    @property
+    def digest(self) -> Digest:
+        """Identity of this lock."""
+        return _digest.of_bytes(self.canonical())
+
+    def canonical(self) -> bytes:
+        """UTF-8 JSON with sorted keys and no spaces; strings and integers only, so that it has one form."""
+        return json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+    def of_kind(self, kind: str) -> tuple[Artifact, ...]:
+        """The artifacts that one materializer answers for."""
+        return tuple(artifact for artifact in self.artifacts if artifact.kind == kind)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data: what is stored in records and in lock files."""
+        return {
+            "tag": TAG,
+            "platform": self.platform,
+            "base": self.base,
+            "facts": dict(self.facts),
+            "artifacts": [asdict(artifact) for artifact in self.artifacts],
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Lock:
+        """The inverse of `to_json`.
+
+        Raises:
+            ValueError: another tag, or fields that are not those of a lock.
+        """
+        if data.get("tag") != TAG:
+            raise ValueError(f"expected a lock with tag {TAG!r}, got {data.get('tag')!r}")
+        try:
+            artifacts = [Artifact(**entry) for entry in data["artifacts"]]
+            return cls(data["platform"], _digest.parse(data["base"]), data["facts"], artifacts)
+        except (KeyError, TypeError) as exc:
+            raise ValueError(f"not a lock: {exc}") from exc
+
+
+@frozen
+class Move:
+    """One package that differs between two locks. ``before`` or ``after`` is None when it came or went."""
+
+    kind: str
+    name: str
+    before: Artifact | None
+    after: Artifact | None
+
+    def __str__(self) -> str:
+        if self.before is None:
+            return f"+ {self.after}"
+        if self.after is None:
+            return f"- {self.before}"
+        return f"  {self.before} -> {self.after.version}{f' {self.after.build}' if self.after.build else ''}"
+
+
+def moves(before: Lock, after: Lock) -> tuple[Move, ...]:
+    """What changed from *before* to *after*, by kind and name. Artifacts equal in sha256 have not moved."""
+    old = {(a.kind, a.name): a for a in before.artifacts}
+    new = {(a.kind, a.name): a for a in after.artifacts}
+    names = sorted(old.keys() | new.keys())
+    return tuple(
+        Move(kind, name, old.get((kind, name)), new.get((kind, name)))
+        for kind, name in names
+        if _sha(old.get((kind, name))) != _sha(new.get((kind, name)))
+    )
+
+
+def _sha(artifact: Artifact | None) -> str:
+    return artifact.sha256 if artifact else ""

@@ -1,0 +1,101 @@
+"""The materializer protocol: what stage 2 contains. Two verbs: requirements into artifacts, artifacts into trees."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from attrs import field, frozen
+
+from coopery.backend import Workshop
+from coopery.layer import Tree
+from coopery.lock import Artifact
+from coopery.target import Provided, Resolved
+
+
+@frozen
+class Resolution:
+    """What one section resolved to: artifacts, and what they provide to the next materializer."""
+
+    artifacts: tuple[Artifact, ...]
+    provided: Provided
+
+
+@frozen
+class Section:
+    """One section of a definition, with what resolving it may need.
+
+    Attributes:
+        content: the section: `coopery.definition.Conda`, `coopery.definition.Pip`, …
+        root: folder that relative paths in it start from.
+        prefer: artifacts of an older lock, to stay with where they still fit.
+    """
+
+    content: Any
+    root: Path = field(factory=Path, eq=False)
+    prefer: tuple[Artifact, ...] = ()
+
+
+class Materializer(Protocol):
+    """One packaging world. Constructed by core as ``Class(workshop)``; construction is cheap and touches nothing."""
+
+    name: ClassVar[str]
+    """Its section in the definition, and the ``kind`` of its artifacts: ``conda``."""
+
+    after: ClassVar[tuple[str, ...]]
+    """Materializers that must come before it. Core sorts; a cycle is an error naming the distributions."""
+
+    def __init__(self, workshop: Workshop) -> None: ...
+
+    def resolve(self, section: Section, target: Resolved, provided: Provided) -> Resolution:
+        """Choose exact artifacts. No package code is run; nothing of this machine is detected.
+
+        Raises:
+            ResolveError: nothing satisfies it; carries the solver's explanation.
+            PackageError: an index or a package cannot be had.
+        """
+        ...
+
+    def provides(self, artifacts: Sequence[Artifact], target: Resolved, provided: Provided) -> Provided:
+        """What *artifacts* of an existing lock provide; the same value that `resolve` gave with them. Pure."""
+        ...
+
+    def trees(
+        self, section: Section, artifacts: Sequence[Artifact], target: Resolved, provided: Provided
+    ) -> Sequence[Tree]:
+        """Fetch *artifacts* (sha256 checked) and describe each as a tree. Scripts of packages are never run.
+
+        Also called with everything fetched already; must then be cheap. A tree with ``last=True`` may be added.
+
+        Raises:
+            PackageError: a package cannot be had, is damaged, or tries to leave the prefix.
+        """
+        ...
+
+    def environment(self, artifacts: Sequence[Artifact], target: Resolved, provided: Provided) -> Configuration:
+        """What these packages change in the image's config. Called after `trees`."""
+        ...
+
+    def close(self) -> None:
+        """Release processes and files. Called once, when the build is over, however it ended."""
+        ...
+
+
+@frozen
+class Configuration:
+    """What packages bring into an image's config.
+
+    Attributes:
+        path: folders to put in front of PATH.
+        env: variables to set.
+        unset: variables of the base to take away.
+        notes: lines for people: packages with scripts that were not run.
+        activate: shell files to source before a command, where there is a shell.
+    """
+
+    path: tuple[str, ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
+    unset: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    activate: tuple[str, ...] = ()
