@@ -1,0 +1,1 @@
+"""Places that core keeps itself: they can be asked without any plugin."""
