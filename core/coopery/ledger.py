@@ -1,0 +1,155 @@
+"""What is recorded, and whether it still holds: records joined with the one place that must confirm them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from coopery import records
+from coopery.errors import CacheError, NotFound, UsageError
+from coopery.image import Image
+from coopery.place import Presence
+from coopery.records import Placement, Resolution
+
+if TYPE_CHECKING:
+    from coopery.cache import Cache
+    from coopery.layer import Layer
+    from coopery.lock import Lock
+    from coopery.place import Place
+
+
+@frozen
+class Details:
+    """What is recorded of one key, and whether its image still exists in this builder's place."""
+
+    key: str
+    name: str
+    exists: bool
+    generation: int
+    image: Image
+    lock: Lock | None
+    layers: tuple[Layer, ...]
+    written: float
+    writer: str
+    notes: tuple[str, ...]
+    log: str
+
+
+class Ledger:
+    """The records of one cache store, seen from one place."""
+
+    def __init__(self, cache: Cache, place: Place) -> None:
+        self.cache = cache
+        self.place = place
+
+    def resolution(self, key: str) -> Resolution | None:
+        """The newest resolution of *key*, or None."""
+        return records.resolution(self.cache.get("resolution", key))
+
+    def look(self, key: str) -> Image | None:
+        """The image of *key*, if it is known and really there: one store read and one existence check."""
+        known = self.resolution(key)
+        return None if known is None else self.locate(known)
+
+    def locate(self, known: Resolution) -> Image | None:
+        """The image of *known* in the place; None when it is not there.
+
+        Raises:
+            CacheError: the place could not be asked. Not knowing is never a yes, and never a reason to build.
+        """
+        for placed in self._candidates(known):
+            presence = self.place.exists(known.image, placed.digest)
+            if presence is Presence.UNKNOWN:
+                raise CacheError(f"{self.place.name} could not be asked for image {known.image}")
+            if presence is Presence.YES:
+                return image(known, placed)
+        return None
+
+    def find(self, ref: str) -> str:
+        """The one recorded key that begins with *ref*.
+
+        Raises:
+            NotFound: there is none.
+            UsageError: there are several.
+        """
+        return only(ref, [record.name for record in self.cache.list("resolution", ref)])
+
+    def details(self, key: str) -> Details:
+        """What is recorded of *key*.
+
+        Raises:
+            NotFound: nothing that reads back.
+        """
+        record = self.cache.get("resolution", key)
+        known = records.resolution(record)
+        if record is None or known is None:
+            raise NotFound(f"nothing is recorded for key {key}", remedy="coopery build makes it")
+        return self._details(known, record.written, record.writer)
+
+    def list(self) -> tuple[Details, ...]:
+        """Every key that is recorded, newest first."""
+        read = ((record, records.resolution(record)) for record in self.cache.list("resolution"))
+        found = [self._details(known, record.written, record.writer) for record, known in read if known is not None]
+        return tuple(sorted(found, key=lambda details: (-details.written, details.key)))
+
+    def _candidates(self, known: Resolution) -> Iterator[Placement]:
+        if known.placement.place == self.place.name:
+            yield known.placement
+        name = records.placement_name(known.image, self.place.name)
+        recorded = records.placement(self.cache.get("placement", name))
+        if recorded is not None and recorded != known.placement:
+            yield recorded
+
+    def _details(self, known: Resolution, written: float, writer: str) -> Details:
+        here = self.locate(known)
+        return Details(
+            key=known.key,
+            name=known.name,
+            exists=here is not None,
+            generation=known.generation,
+            image=here or image(known, known.placement),
+            lock=known.lock,
+            layers=known.layers,
+            written=written,
+            writer=writer,
+            notes=known.notes,
+            log=known.log,
+        )
+
+
+def image(known: Resolution, placed: Placement) -> Image:
+    """The value that callers get for *known*, at *placed*; marked as a hit."""
+    return Image(
+        key=known.key,
+        id=known.image,
+        reference=placed.reference,
+        place=placed.place,
+        digest=placed.digest,
+        generation=known.generation,
+        platform=known.platform,
+        size=placed.size,
+        layers=len(known.layers),
+        lock=known.lock.digest if known.lock else None,
+        interpreter=known.interpreter,
+        prefix=known.prefix,
+        hit=True,
+    )
+
+
+def only(ref: str, keys: list[str]) -> str:
+    """The one of *keys* (all begin with *ref*).
+
+    Raises:
+        NotFound: there is none.
+        UsageError: there are several.
+    """
+    if ref in keys:
+        return ref
+    if not keys:
+        raise NotFound(f"no key begins with {ref!r}", remedy="coopery list shows the keys that are known here")
+    if len(keys) > 1:
+        shown = ", ".join(key[:16] for key in sorted(keys)[:5])
+        raise UsageError(f"{len(keys)} keys begin with {ref!r}: {shown}", remedy="give more digits")
+    return keys[0]

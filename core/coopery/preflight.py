@@ -1,0 +1,93 @@
+"""What can be refused before anything is fetched: abilities that a backend lacks, plugins that are not installed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from coopery.backend import Abilities
+from coopery.definition import (
+    ContextBase,
+    CopyStep,
+    DebianBase,
+    DockerfileBase,
+    Environment,
+    ImageBase,
+    RunStep,
+    ScratchBase,
+    WorkdirStep,
+)
+from coopery.errors import DefinitionError, PluginError, Problem, UnsupportedError
+from coopery.plugins import Plugins
+
+SECTIONS = ("conda", "pip", "spark")
+"""Sections of a definition that a materializer of the same name answers for."""
+
+_REMEDIES = {
+    "registry": "copy it first, `skopeo copy docker://IMAGE oci-archive:base.tar`, and write base: {archive: base.tar}",
+    "run": "use copy, env, workdir and user steps, or install a backend that runs steps in an engine",
+}
+"""What to do where no installed backend has an ability."""
+
+
+def check(environment: Environment, backend: str, plugins: Plugins) -> None:
+    """Refuse what *backend* or the installed plugins cannot do.
+
+    Raises:
+        DefinitionError: it would make an image of nothing.
+        UnsupportedError: the backend lacks an ability; names the field, the ability and who has it.
+        PluginError: no materializer or base source is installed for a section.
+    """
+    if isinstance(environment.base, ScratchBase) and not _has_files(environment):
+        remedy = "add packages or a copy step, or start from another base"
+        raise DefinitionError(
+            [Problem("$.base", "scratch, with no files and no packages: nothing to make", remedy=remedy)]
+        )
+    classes = plugins.backends()
+    abilities = plugins.backend(backend).abilities
+    for ability, field_path in _needs(environment):
+        if not getattr(abilities, ability):
+            others = [name for name, other in classes.items() if getattr(other.abilities, ability)]
+            raise UnsupportedError(backend, ability, field_path, others, remedy=_REMEDIES.get(ability, ""))
+    _check_platform(environment, backend, abilities)
+    if isinstance(environment.base, DebianBase):
+        plugins.base_source("debian")
+    for section in sections(environment):
+        if section not in plugins.materializers():
+            raise PluginError(
+                f"$.{section}: no plugin that materializes {section} packages is installed",
+                remedy=f"pip install coopery-{section}, or take the section out",
+            )
+
+
+def sections(environment: Environment) -> tuple[str, ...]:
+    """Names of the package sections that *environment* has."""
+    return tuple(name for name in SECTIONS if getattr(environment, name) is not None)
+
+
+def _has_files(environment: Environment) -> bool:
+    makers = (RunStep, CopyStep, WorkdirStep)
+    return bool(sections(environment)) or any(isinstance(step, makers) for step in environment.steps)
+
+
+def _needs(environment: Environment) -> Iterator[tuple[str, str]]:
+    if isinstance(environment.base, ImageBase):
+        yield "registry", "$.base.image"
+    if isinstance(environment.base, DockerfileBase):
+        yield "dockerfile", "$.base.dockerfile"
+    if isinstance(environment.base, ContextBase):
+        yield "dockerfile", "$.base.context"
+    for index, step in enumerate(environment.steps):
+        if isinstance(step, RunStep):
+            yield "run", f"$.steps[{index}].run"
+            if step.secrets:
+                yield "secrets", f"$.steps[{index}].secrets"
+            if not step.network:
+                yield "network", f"$.steps[{index}].network"
+    if environment.build.secrets:
+        yield "secrets", "$.build.secrets"
+
+
+def _check_platform(environment: Environment, backend: str, abilities: Abilities) -> None:
+    platform = environment.target.platform
+    if "*" not in abilities.platforms and platform not in abilities.platforms:
+        raise UnsupportedError(backend, f"platform {platform}", "$.target.platform")

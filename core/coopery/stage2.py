@@ -1,0 +1,146 @@
+"""Stage 2: the lock, then the layers, on the host, with no root, daemon or shell in the base.
+
+Materializers run in the order that they ask for and hand on what they provide, so that pip sees what conda brought.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from graphlib import CycleError, TopologicalSorter
+from typing import TYPE_CHECKING
+
+from attrs import evolve, frozen
+
+from coopery.errors import BaseError, PluginError
+from coopery.events import Emit, StageFinished, StageStarted
+from coopery.lock import Artifact, Lock
+from coopery.materializer import Configuration, Materializer, Section
+from coopery.preflight import sections
+from coopery.target import Facts, Provided, Resolved
+
+if TYPE_CHECKING:
+    from coopery.definition import Environment
+    from coopery.layer import Tree
+
+
+@frozen
+class Contents:
+    """What stage 2 puts into an image: trees to cut, and what they change in the config."""
+
+    trees: tuple[Tree, ...]
+    configuration: Configuration
+    provided: Provided
+
+
+@frozen
+class Bench:
+    """The materializers of one definition, in order. A context manager: at its end they are closed."""
+
+    environment: Environment
+    materializers: tuple[Materializer, ...]
+    emit: Emit
+    key: str
+
+    def __enter__(self) -> Bench:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        for materializer in self.materializers:
+            materializer.close()
+
+    def resolve(self, target: Resolved, prefer: Lock | None = None) -> Lock:
+        """Choose exact artifacts for every section.
+
+        Args:
+            target: the machine that will run the image.
+            prefer: an older lock, to stay with where it still fits.
+
+        Raises:
+            ResolveError, PackageError: as the materializers do.
+        """
+        started = time.monotonic()
+        self.emit(StageStarted(key=self.key, stage="lock", detail=", ".join(m.name for m in self.materializers)))
+        artifacts: list[Artifact] = []
+        provided = Provided()
+        for materializer in self.materializers:
+            section = self._section(materializer, prefer)
+            resolution = materializer.resolve(section, target, provided)
+            artifacts += resolution.artifacts
+            provided = resolution.provided
+        lock = Lock(target.platform, target.base, target.used(), artifacts)
+        detail = f"{len(artifacts)} packages"
+        self.emit(StageFinished(key=self.key, stage="lock", seconds=time.monotonic() - started, detail=detail))
+        return lock
+
+    def contents(self, lock: Lock, target: Resolved) -> Contents:
+        """Fetch the artifacts of *lock* and describe what they put below the prefix."""
+        trees: list[Tree] = []
+        configuration = Configuration()
+        provided = Provided()
+        for materializer in self.materializers:
+            section, artifacts = self._section(materializer, None), lock.of_kind(materializer.name)
+            trees += materializer.trees(section, artifacts, target, provided)
+            configuration = merge(configuration, materializer.environment(artifacts, target, provided))
+            provided = materializer.provides(artifacts, target, provided)
+        return Contents(tuple(trees), configuration, provided)
+
+    def _section(self, materializer: Materializer, prefer: Lock | None) -> Section:
+        content = getattr(self.environment, materializer.name)
+        return Section(content, self.environment.root, prefer.of_kind(materializer.name) if prefer else ())
+
+
+def bench(
+    environment: Environment,
+    classes: Mapping[str, type[Materializer]],
+    make: Callable[[type[Materializer]], Materializer],
+    emit: Emit,
+    key: str,
+) -> Bench:
+    """The materializers that *environment* needs, made by *make*, in an order that each agrees with."""
+    wanted = {name: classes[name] for name in sections(environment)}
+    return Bench(environment, tuple(make(cls) for cls in in_order(wanted)), emit, key)
+
+
+def in_order(classes: Mapping[str, type[Materializer]]) -> tuple[type[Materializer], ...]:
+    """Sort materializers so that each comes after those it names in ``after``; ties by name.
+
+    Raises:
+        PluginError: they ask for a circle.
+    """
+    sorter = TopologicalSorter({name: [n for n in cls.after if n in classes] for name, cls in sorted(classes.items())})
+    try:
+        return tuple(classes[name] for name in sorter.static_order())
+    except CycleError as exc:
+        circle = " -> ".join(exc.args[1])
+        raise PluginError(f"materializers ask to come after each other: {circle}") from exc
+
+
+def check_prefix(facts: Facts, prefix: str) -> None:
+    """Refuse a prefix that the base already fills.
+
+    Raises:
+        BaseError: something lives there.
+    """
+    if facts.prefix_occupied:
+        where = facts.prefix or prefix
+        raise BaseError(
+            f"$.prefix: {where} exists in the base and is not empty",
+            remedy="choose another prefix or base; to use the Python that is there, set python.user_managed",
+        )
+
+
+def merge(first: Configuration, second: Configuration) -> Configuration:
+    """*second* over *first*: its variables win, its folders come behind on PATH."""
+    return evolve(
+        first,
+        path=_unique((*first.path, *second.path)),
+        env=tuple({**dict(first.env), **dict(second.env)}.items()),
+        unset=_unique((*first.unset, *second.unset)),
+        notes=(*first.notes, *second.notes),
+        activate=_unique((*first.activate, *second.activate)),
+    )
+
+
+def _unique(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(values))

@@ -1,0 +1,95 @@
+"""Plugins are found by entry point, or handed in; clashes, misspellings and broken ones are errors that name them."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from coopery import hookimpl
+from coopery.errors import PluginError
+from coopery.events import Event, Warned
+from coopery.hookspecs import (
+    coopery_observe_event,
+    coopery_register_backend,
+    coopery_register_base_source,
+    coopery_register_cache,
+    coopery_register_materializer,
+)
+from coopery.plugins import Plugins
+
+HOOKS = (
+    coopery_register_backend,
+    coopery_register_materializer,
+    coopery_register_base_source,
+    coopery_register_cache,
+    coopery_observe_event,
+)
+
+
+def plugin(**hooks: Any) -> SimpleNamespace:
+    return SimpleNamespace(**{name: hookimpl(function) for name, function in hooks.items()})
+
+
+def named(name: str) -> type:
+    return type("Thing", (), {"name": name, "scheme": name, "abilities": None})
+
+
+def test_the_installed_distributions_register_by_entry_point() -> None:
+    infos = {(info.kind, info.name): info for info in Plugins().infos()}
+    assert infos["backend", "oci"].distribution == "coopery-oci"
+    assert infos["materializer", "conda"].distribution == "coopery-conda"
+    assert infos["base source", "debian"].distribution == "coopery-debian"
+    assert infos["backend", "oci"].version
+
+
+@pytest.mark.parametrize(
+    ("hook", "kind"),
+    [
+        ("coopery_register_backend", "backend"),
+        ("coopery_register_materializer", "materializer"),
+        ("coopery_register_base_source", "base source"),
+        ("coopery_register_cache", "cache"),
+    ],
+)
+def test_a_registered_thing_is_found_and_a_clash_names_both(hook: str, kind: str) -> None:
+    mine = plugin(**{hook: lambda: named("mine")})
+    plugins = Plugins([("one", mine)], discover=False)
+    assert [(info.kind, info.name, info.distribution) for info in plugins.infos()] == [(kind, "mine", "one")]
+    with pytest.raises(PluginError, match=r"'mine': (one and two|two and one)"):
+        Plugins([("one", mine), ("two", plugin(**{hook: lambda: named("mine")}))], discover=False).infos()
+
+
+def test_a_misspelt_hook_fails_aloud() -> None:
+    wrong = plugin(coopery_register_backends=lambda: named("x"))
+    with pytest.raises(PluginError, match=r"mine: .*coopery_register_backends"):
+        Plugins([("mine", wrong)], discover=False).infos()
+
+
+def test_what_is_missing_says_what_to_install() -> None:
+    plugins = Plugins(discover=False)
+    with pytest.raises(PluginError, match="no backend called 'docker'") as caught:
+        plugins.backend("docker")
+    assert caught.value.remedy == "pip install coopery-docker"
+    assert plugins.caches() == {}
+
+
+def test_coopery_observe_event_sees_events() -> None:
+    seen: list[Event] = []
+
+    def watch(event: Event) -> None:
+        seen.append(event)
+
+    plugins = Plugins([("watcher", plugin(coopery_observe_event=watch))], discover=False)
+    assert plugins.observed
+    plugins.observe(Warned(message="hello"))
+    assert seen == [Warned(message="hello")]
+    assert not Plugins(discover=False).observed
+
+
+@pytest.mark.parametrize("hook", HOOKS, ids=lambda hook: hook.__name__)
+def test_every_hook_states_its_behaviour(hook: Any) -> None:
+    assert hook.__name__.startswith("coopery_")
+    assert hook.__doc__
+    assert "Called" in hook.__doc__, "say when and how often it is called"
