@@ -1,0 +1,83 @@
+"""What a person may call an environment: a definition's file, a key, or the first digits of one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+from coopery.errors import DefinitionError, NotFound, Problem, UsageError
+
+if TYPE_CHECKING:
+    from coopery.build import Builder
+    from coopery.definition import Environment
+
+_DIGITS = frozenset("0123456789abcdef")
+
+
+def load(text: str) -> Environment:
+    """The definition in the file *text*."""
+    from coopery.definition import Environment
+
+    return Environment.load(text)
+
+
+def load_all(files: Iterable[str]) -> list[Environment]:
+    """Every definition, or the mistakes of all of them at once.
+
+    Raises:
+        DefinitionError: the mistakes, file by file.
+    """
+    environments: list[Environment] = []
+    problems: list[Problem] = []
+    for file in files:
+        try:
+            environments.append(load(file))
+        except DefinitionError as exc:
+            problems += exc.problems
+    if problems:
+        raise DefinitionError(problems)
+    return environments
+
+
+def read(text: str) -> Environment | str:
+    """A definition where *text* names a file, otherwise *text* as the beginning of a key.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if os.path.exists(text) or os.sep in text or text.endswith((".yaml", ".yml", ".json")):
+        return load(text)
+    digits = text.lower()
+    if not digits or len(digits) > 64 or not _DIGITS.issuperset(digits):
+        raise UsageError(f"{text!r} is neither a file nor a key", remedy="give a definition's file, or digits of a key")
+    return digits
+
+
+def known(builder: Builder, text: str) -> Environment | str:
+    """As `read`, with a key made whole.
+
+    Raises:
+        NotFound: no recorded key begins so; names the nearest.
+    """
+    ref = read(text)
+    if not isinstance(ref, str):
+        return ref
+    try:
+        return builder.find(ref)
+    except NotFound as exc:
+        nearest = near(ref, [details.key for details in builder.list()])
+        remedy = f"the nearest is {nearest[:16]}; coopery list shows all" if nearest else exc.remedy
+        raise NotFound(exc.message, remedy=remedy) from exc
+
+
+def near(ref: str, keys: list[str]) -> str | None:
+    """The key that begins most like *ref*; None where there is none at all."""
+    from difflib import SequenceMatcher
+
+    def likeness(key: str) -> tuple[int, float, str]:
+        alike = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(ref, key, strict=False)))
+        return alike, SequenceMatcher(None, ref, key[: len(ref)]).ratio(), key
+
+    return max(keys, key=likeness, default=None)
