@@ -1,0 +1,137 @@
+"""A file imports only from floors below its own. The picture is in docs/architecture.md."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+from attrs import frozen
+
+CORE = Path(__file__).parents[2] / "core" / "coopery"
+PLUGINS = Path(__file__).parents[2] / "plugins"
+
+FLOORS = {
+    1: "errors digest platform encoding faults",
+    2: "definition target lock layer image sealed files",
+    3: "canonical key why dockerignore reference facts",
+    4: "place materializer base_source backend cache leases events",
+    5: "hookspecs",
+    6: "failure redact private settings blobs home logs records "
+    "read schema seal tree content layout_index oci layers stores",
+    7: "plugins preflight assemble places ledger heartbeat flight stage1 stage2 make planning exporting build",
+    8: "cli __main__",
+    9: "testing",
+}
+FLOOR = {name: floor for floor, names in FLOORS.items() for name in names.split()}
+
+UPWARD = {
+    ("definition", "read"): "Environment.load is where people look for it; imported when called",
+    ("__init__", "*"): "the public names, imported on first use",
+}
+HEAVY = {
+    "click": ("cli", "__main__"),
+    "rich": ("cli",),
+    "zstandard": ("oci",),
+    "ruamel": ("read",),
+    "pluggy": ("plugins", "hookspecs"),
+}
+FOREIGN = {"rattler", "docker", "podman", "conda", "uv", "pip", "requests", "urllib3"}
+
+
+@frozen
+class Import:
+    file: Path
+    line: int
+    name: str
+    typing_only: bool
+
+    @property
+    def source(self) -> str:
+        return _module(self.file)
+
+    @property
+    def target(self) -> str:
+        return self.name.split(".")[1] if "." in self.name else "__init__"
+
+
+def _module(file: Path) -> str:
+    relative = file.relative_to(CORE)
+    return relative.parts[0] if len(relative.parts) > 1 else relative.stem
+
+
+@cache
+def _imports(file: Path) -> tuple[Import, ...]:
+    return tuple(_found(file))
+
+
+def _found(file: Path) -> Iterator[Import]:
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    guarded = {
+        id(node)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and "TYPE_CHECKING" in ast.dump(block.test)
+        for node in ast.walk(block)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(file, node.lineno, alias.name, id(node) in guarded)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            for alias in node.names:
+                name = f"coopery.{alias.name}" if node.module == "coopery" else node.module
+                yield Import(file, node.lineno, name, id(node) in guarded)
+
+
+FILES = sorted(CORE.rglob("*.py"))
+
+
+def test_every_module_stands_on_a_floor() -> None:
+    modules = {_module(file) for file in FILES} - {"__init__"}
+    assert modules - FLOOR.keys() == set(), "name its floor in FLOORS and in docs/architecture.md"
+    assert FLOOR.keys() - modules == set(), "a floor names a module that is gone"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(CORE)))
+def test_imports_go_down(file: Path) -> None:
+    wrong = [
+        f"{file.relative_to(CORE)}:{found.line}: {found.source} (floor {FLOOR[found.source]}) imports "
+        f"{found.target} (floor {FLOOR.get(found.target, 0)})"
+        for found in _imports(file)
+        if found.name.startswith("coopery") and not found.typing_only and not _allowed(found)
+    ]
+    assert wrong == []
+
+
+def _allowed(found: Import) -> bool:
+    if found.source == "__init__" or (found.source, found.target) in UPWARD:
+        return True
+    if found.target in ("__init__", "__version__") or found.target == found.source:
+        return True
+    return FLOOR.get(found.target, 99) <= FLOOR[found.source]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(CORE)))
+def test_core_imports_no_engine_and_no_package_manager(file: Path) -> None:
+    names = {found.name.partition(".")[0] for found in _imports(file)}
+    assert names & FOREIGN == set()
+    assert not {name for name in names if name.startswith("coopery_")}
+
+
+@pytest.mark.parametrize("library", HEAVY)
+def test_a_library_enters_in_one_place(library: str) -> None:
+    users = {found.source for file in FILES for found in _imports(file) if found.name.split(".")[0] == library}
+    assert users <= set(HEAVY[library])
+
+
+def test_plugins_never_import_each_other() -> None:
+    for plugin in sorted(path for path in PLUGINS.iterdir() if path.is_dir()):
+        own = f"coopery_{plugin.name}"
+        for file in plugin.rglob("*.py"):
+            tree = ast.parse(file.read_text(encoding="utf-8"))
+            names = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+            names |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+            strangers = {name for name in names if name.startswith("coopery_") and name.partition(".")[0] != own}
+            assert strangers == set(), file
