@@ -206,7 +206,7 @@ def test_an_image_for_another_platform_is_refused(go, make):
 def test_an_image_cannot_reach_the_host_by_its_links(go, running_shop, make, tmp_path, ways):
     outside = tmp_path / "outside"
     outside.mkdir()
-    names = ("dev", "proc", "sys", "etc", "work", "mnt")
+    names = ("dev", "proc", "sys", "etc", "job", "mnt")
     links = [Entry(name, "symlink", 0o777, f"/../../../../../..{outside}") for name in names]
     own = [entry for entry in make.tools() if not entry.path.startswith("etc/")]
     image = make.image([make.layer(running_shop, [*own, *links])], {"Env": ["PATH=/usr/bin"], "WorkingDir": "/job/x"})
