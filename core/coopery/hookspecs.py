@@ -21,7 +21,7 @@ hookimpl = pluggy.HookimplMarker("coopery")
 
 
 @hookspec
-def coopery_register_backend() -> type[Backend]:  # type: ignore[empty-body]
+def coopery_register_backend() -> type[Backend]:  # type: ignore[empty-body]  # pluggy never calls a spec
     """Register one backend class under its ``name``.
 
     Called once per plugin, when backends are first looked up. Must be cheap: no daemon, network or subprocess. Two
@@ -30,7 +30,7 @@ def coopery_register_backend() -> type[Backend]:  # type: ignore[empty-body]
 
 
 @hookspec
-def coopery_register_materializer() -> type[Materializer]:  # type: ignore[empty-body]
+def coopery_register_materializer() -> type[Materializer]:  # type: ignore[empty-body]  # pluggy never calls a spec
     """Register one materializer class under its ``name``, the section of the definition that it answers for.
 
     Called once per plugin, when a definition with packages is first built. Must be cheap. Two with one name is an
@@ -39,7 +39,7 @@ def coopery_register_materializer() -> type[Materializer]:  # type: ignore[empty
 
 
 @hookspec
-def coopery_register_base_source() -> type[BaseSource]:  # type: ignore[empty-body]
+def coopery_register_base_source() -> type[BaseSource]:  # type: ignore[empty-body]  # pluggy never calls a spec
     """Register one source of engine-free bases, such as Debian packages, under its ``name``.
 
     Called once per plugin, when a base is first fetched. Must be cheap. Two with one name is an error.
@@ -47,7 +47,7 @@ def coopery_register_base_source() -> type[BaseSource]:  # type: ignore[empty-bo
 
 
 @hookspec
-def coopery_register_cache() -> type[Cache]:  # type: ignore[empty-body]
+def coopery_register_cache() -> type[Cache]:  # type: ignore[empty-body]  # pluggy never calls a spec
     """Register one cache store class under its ``scheme``, as in ``Builder(cache="scheme:…")``.
 
     Called once per plugin, when a store that core does not know is asked for. Must be cheap: no connection.

@@ -200,5 +200,6 @@ def _decompressed(source: _Slice, suffix: str) -> Reader:
     if suffix == ".gz":
         return gzip.GzipFile(fileobj=source)  # type: ignore[call-overload,no-any-return]  # it only reads
     if suffix == ".zst":
-        return zstandard.ZstdDecompressor(max_window_size=_MEMORY // 2).stream_reader(source)  # type: ignore[arg-type]
+        unpacker = zstandard.ZstdDecompressor(max_window_size=_MEMORY // 2)
+        return unpacker.stream_reader(source)  # type: ignore[arg-type]  # its stub asks for more than it reads with
     return source
