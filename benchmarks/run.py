@@ -8,6 +8,7 @@ of ``--rounds``. ``--json FILE`` keeps the figures.
 from __future__ import annotations
 
 import argparse
+import compileall
 import json
 import os
 import resource
@@ -52,6 +53,7 @@ def build(home: Path, path: Path) -> dict[str, float]:
         "made = image.made.layers_made\n"
         "print(json.dumps({'seconds': seconds, 'made': made, 'size': image.size, 'peak': peak / 1024}))"
     )
+    os.sync()  # what earlier rounds left to write is not this one's
     done = subprocess.run([sys.executable, "-c", code, home, path], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise SystemExit(f"a build failed:\n{done.stderr}")
@@ -61,6 +63,7 @@ def build(home: Path, path: Path) -> dict[str, float]:
 
 def limit(cache: Path, target: Path) -> dict[str, float]:
     target.mkdir()
+    os.sync()
     argv = [sys.executable, HERE / "limit.py", CHANNEL.as_uri(), cache, target, *SPECS]
     done = subprocess.run(argv, capture_output=True, text=True, check=True)
     shutil.rmtree(target)
@@ -152,6 +155,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     (REPOSITORY / "build").mkdir(exist_ok=True)
+    for package in ("core", "plugins"):  # as pip does for what is installed
+        compileall.compile_dir(REPOSITORY / package, quiet=1)
     with tempfile.TemporaryDirectory(dir=REPOSITORY / "build", prefix="bench-") as name:
         folder = Path(name)
         cache = folder / "cache"
