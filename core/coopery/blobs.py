@@ -140,7 +140,7 @@ class BlobStore:
         faults.point("blob-rename")
         os.replace(temporary, path)
         faults.point("blob-dirsync")
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
     def _holds(self, digest: Digest, data: bytes) -> bool:
         try:
@@ -149,7 +149,8 @@ class BlobStore:
             return False  # what cannot be read is written anew, which says what is wrong with the disk
 
 
-def _sync_folder(path: Path) -> None:
+def sync_folder(path: Path) -> None:
+    """Make names that were put into *path* survive a loss of power."""
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(folder)

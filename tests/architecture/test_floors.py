@@ -19,7 +19,7 @@ FLOORS = {
     3: "canonical key why dockerignore reference facts",
     4: "place materializer base_source backend cache leases events",
     5: "hookspecs",
-    6: "failure redact private settings blobs home logs records "
+    6: "failure redact private settings blobs whole home logs records "
     "read schema seal tree content layout_index oci layers stores",
     7: "plugins preflight assemble places ledger heartbeat flight stage1 stage2 make planning exporting build",
     8: "cli __main__",

@@ -69,7 +69,7 @@ def root() -> None:
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status (``docs/exit-codes.md``)."""
-    gc.set_threshold(50_000, 20, 20)  # imports make no garbage; looking for it would be a tenth of a hit
+    gc.set_threshold(50_000, 20, 20)  # imports make no garbage worth looking for
     _be_robust()
     try:
         result: Any = root.main(args=args, prog_name="coopery", standalone_mode=False)

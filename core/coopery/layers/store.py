@@ -7,9 +7,6 @@ one is a miss, and none is synced to disk: after a power cut the layer is cut on
 from __future__ import annotations
 
 import json
-import os
-import tempfile
-from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -20,6 +17,7 @@ from coopery import digest as _digest
 from coopery.blobs import BlobStore, disk_error
 from coopery.image import encode
 from coopery.layer import Layer
+from coopery.whole import write_whole
 
 _CHECKSUM: Final = 64  # hexadecimal digits of sha256, and then a line end
 
@@ -88,21 +86,8 @@ class LayerStore:
         self._write(self._shapes, key, json.dumps(asdict(shape), separators=(",", ":")).encode())
 
     def _write(self, folder: Path, key: str, payload: bytes) -> None:
-        temporary: str | None = None
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._staging.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(prefix="layer-", dir=self._staging)
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(sha256(payload).hexdigest().encode() + b"\n" + payload)
-            os.replace(temporary, folder / key)
-            temporary = None
-        except OSError as exc:
-            raise disk_error(exc) from exc
-        finally:
-            if temporary is not None:
-                with suppress(FileNotFoundError):
-                    os.unlink(temporary)
+        sealed = sha256(payload).hexdigest().encode() + b"\n" + payload
+        write_whole(folder / key, sealed, self._staging, synced=False)
 
 
 def _read(path: Path) -> bytes | None:

@@ -14,13 +14,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from coopery import faults
 from coopery.blobs import disk_error
 from coopery.errors import IntegrityError
 from coopery.image import encode
 from coopery.oci import media
 from coopery.oci.descriptor import Descriptor
 from coopery.oci.manifest import make_index, parse_index
+from coopery.whole import write_whole
 
 _EMPTY: Final = make_index([])
 
@@ -59,13 +59,13 @@ class IndexFile:
             before = list(document["manifests"])
             yield document["manifests"]
             if document["manifests"] != before:
-                write_whole(self._path, encode(document), self._staging)
+                write_index(self._path, encode(document), self._staging)
 
     def create(self) -> None:
         """Write an index of nothing, unless there is one."""
         with self._locked():
             if not self._path.exists():
-                write_whole(self._path, _EMPTY, self._staging)
+                write_index(self._path, _EMPTY, self._staging)
 
     def _read(self) -> bytes:
         try:
@@ -90,38 +90,10 @@ class IndexFile:
             os.close(handle)
 
 
-def write_whole(path: Path, data: bytes, staging: Path) -> None:
-    """Replace *path* by *data* in one step, synced. *staging* is on the same file system.
+def write_index(path: Path, data: bytes, staging: Path) -> None:
+    """Replace one of a layout's own two files, which everybody may read.
 
     Raises:
         StoreFull, CacheError: the disk refused; *path* is as it was.
     """
-    import tempfile  # costs 5 ms, which a hit does not have
-
-    temporary = ""
-    try:
-        staging.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix="whole-", dir=staging)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fchmod(handle, 0o644)
-            os.fsync(handle)
-        faults.point("index-replace")
-        os.replace(temporary, path)
-        temporary = ""
-        sync_folder(path.parent)
-    except OSError as exc:
-        raise disk_error(exc) from exc
-    finally:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
-
-
-def sync_folder(path: Path) -> None:
-    """Make names that were put into *path* survive a loss of power."""
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    write_whole(path, data, staging, mode=0o644, fault="index-replace")

@@ -17,7 +17,7 @@ from coopery.oci import media
 from coopery.oci.complete import complete
 from coopery.oci.config import platform_of
 from coopery.oci.descriptor import Descriptor
-from coopery.oci.index_file import IndexFile, write_whole
+from coopery.oci.index_file import IndexFile, write_index
 from coopery.oci.load import choose, load
 from coopery.oci.manifest import make_entry, make_manifest
 from coopery.oci.marker import MARKER
@@ -60,7 +60,7 @@ class Layout:
         except OSError as exc:
             raise disk_error(exc) from exc
         if not (self._root / "oci-layout").exists():
-            write_whole(self._root / "oci-layout", MARKER, self._staging)
+            write_index(self._root / "oci-layout", MARKER, self._staging)
         if not (self._root / "index.json").exists():  # last: a layout with an index is a whole one
             self._index.create()
 

@@ -14,10 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from coopery.blobs import disk_error
+from coopery.blobs import disk_error, sync_folder
 from coopery.digest import Digest
 from coopery.errors import IntegrityError
-from coopery.oci.index_file import sync_folder
 from coopery.oci.verified import copy
 
 Content = bytes | tuple[Path, Digest]

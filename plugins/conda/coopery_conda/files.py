@@ -12,30 +12,6 @@ from pathlib import Path
 from coopery.blobs import disk_error
 
 
-def replace_file(path: Path, data: bytes, staging: Path) -> None:
-    """Put *data* at *path*.
-
-    Raises:
-        StoreFull, CacheError: the disk refused; what was there before still is.
-    """
-    temporary = ""
-    try:
-        staging.mkdir(parents=True, exist_ok=True)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix="file-", dir=staging)
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-        temporary = ""
-    except OSError as exc:
-        raise disk_error(exc) from exc
-    finally:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
-
-
 def adopt_folder(made: Path, target: Path) -> None:
     """Rename the folder *made* to *target*; if somebody was faster, theirs stays and ours goes.
 

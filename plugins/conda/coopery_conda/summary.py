@@ -13,7 +13,7 @@ from typing import Any, Final
 from attrs import asdict, frozen
 
 from coopery.lock import Artifact
-from coopery_conda.files import replace_file
+from coopery.whole import write_whole
 from coopery_conda.package import Package
 
 _TAG: Final = "coopery.conda.summary.v1"
@@ -83,7 +83,7 @@ def load(path: Path) -> Summary | None:
 def save(path: Path, summary: Summary, staging: Path) -> None:
     """Keep *summary* at *path*, whole or not at all."""
     document: dict[str, Any] = {"tag": _TAG, **asdict(summary)}
-    replace_file(path, json.dumps(document, sort_keys=True).encode(), staging)
+    write_whole(path, json.dumps(document, sort_keys=True).encode(), staging)
 
 
 def _names(package: Package, depends: Any) -> tuple[str, ...]:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from coopery import digest as _digest
-from coopery.blobs import disk_error
 from coopery.image import encode
+from coopery.whole import write_whole
 
 
 class Memo:
@@ -34,21 +32,9 @@ class Memo:
         Raises:
             CacheError: the disk refused.
         """
-        path, body = self._path(name), encode(value)
-        temporary = ""
-        try:
-            for folder in (path.parent, self._staging):
-                folder.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(prefix="memo-", dir=self._staging)
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(_digest.of_bytes(body).encode() + b"\n" + body)
-            os.replace(temporary, path)
-            temporary = ""
-        except OSError as exc:
-            raise disk_error(exc) from exc
-        finally:
-            if temporary:
-                Path(temporary).unlink(missing_ok=True)
+        body = encode(value)
+        sealed = _digest.of_bytes(body).encode() + b"\n" + body
+        write_whole(self._path(name), sealed, self._staging, synced=False)
 
     def _path(self, name: tuple[str, ...]) -> Path:
         return self._root / f"{_digest.hex_of(_digest.of_bytes(encode({'name': name})))}.json"

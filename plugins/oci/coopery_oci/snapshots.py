@@ -7,9 +7,7 @@ there, is no snapshot: the step is run again.
 from __future__ import annotations
 
 import json
-import os
 import re
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,11 +15,11 @@ from attrs import asdict, fields
 
 from coopery import digest as _digest
 from coopery.backend import Snapshot
-from coopery.blobs import disk_error
 from coopery.digest import Digest
 from coopery.errors import IntegrityError
 from coopery.image import encode
 from coopery.layer import Layer
+from coopery.whole import write_whole
 
 if TYPE_CHECKING:
     from coopery.backend import Workshop
@@ -39,11 +37,8 @@ def save(workshop: Workshop, snapshot: Snapshot, name: str) -> None:
     workshop.blobs.put(snapshot.config)
     layers = [{field: asdict(layer)[field] for field in _LAYER_FIELDS} for layer in snapshot.layers]
     body = {"id": snapshot.id, "digest": snapshot.digest, "config": snapshot.config.decode(), "layers": layers}
-    path = _path(workshop, name)
-    try:
-        _replace(path, workshop.staging, encode({"body": body, "checksum": _digest.of_bytes(encode(body))}))
-    except OSError as exc:
-        raise disk_error(exc) from exc
+    record = encode({"body": body, "checksum": _digest.of_bytes(encode(body))})
+    write_whole(_path(workshop, name), record, workshop.staging)
 
 
 def load(workshop: Workshop, name: str, backend: str) -> Snapshot | None:
@@ -69,28 +64,3 @@ def _path(workshop: Workshop, name: str) -> Path:
     if not _NAME.fullmatch(name):
         raise IntegrityError(f"{name!r} is no name for a snapshot: expected a step key")
     return workshop.home / "snapshots" / f"{name}.json"
-
-
-def _replace(path: Path, staging: Path, content: bytes) -> None:
-    """Write *path* so that a crash leaves the old file or the new one, whole."""
-    for folder in (staging, path.parent):
-        folder.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix="snapshot-", dir=staging)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-        _sync_folder(path.parent)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
