@@ -18,8 +18,10 @@ $(STAMP): requirements/dev.txt pyproject.toml core/pyproject.toml $(wildcard plu
 channel: setup  ## a real conda channel in build/channel, from Python and Debian package registries
 	@$(BIN)/python tests/channel build/channel
 
-engines:  ## skopeo, umoci, podman by apt, where we may install them
+engines: setup  ## engines, a registry and tools by apt, where we may install them; starts what must run
 	@scripts/install-engines
+	@scripts/install-apptainer
+	@scripts/start-engines
 
 demo: setup channel  ## the main job, shown step by step; needs no root and no engine
 	@examples/demo/demo
@@ -37,8 +39,9 @@ check: lint types  ## linters, types and the tests that need no engine: under a 
 test: setup engines channel lint types  ## everything, on real parts; ends with a table of what ran
 	@$(BIN)/pytest -n 2 --dist worksteal
 
-bench: setup channel  ## ratios against the limit of the machine
+bench: setup engines channel  ## ratios against the limit of the machine and the best of other tools
 	@$(BIN)/python benchmarks/run.py
+	@$(BIN)/python benchmarks/registry.py
 
 requirements: setup  ## pin requirements/dev.txt anew
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -51,6 +51,13 @@ def _channel() -> str | None:
     return None if made.is_file() else "not made: run `make channel`"
 
 
+def _index() -> str | None:
+    """Whether the Python package index that pip is configured for answers."""
+    argv = [sys.executable, "-m", "pip", "--disable-pip-version-check", "index", "versions", "six"]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
+    return None if done.returncode == 0 else (done.stderr.strip().splitlines() or ["no answer"])[-1][:120]
+
+
 def _second_python() -> str | None:
     return None if second_python() else "no other Python than the one that runs the tests has Coopery's libraries"
 
@@ -82,6 +89,8 @@ PARTS = {
         Part("channel", "build/channel, made from real wheels", _channel),
         Part("skopeo", "skopeo --version", _command("skopeo", "--version")),
         Part("umoci", "umoci --version", _command("umoci", "--version")),
+        Part("registry", "docker-registry --version", _command("docker-registry", "--version")),
+        Part("index", "pip download of one small wheel's page", _index),
         Part("podman", "podman --runtime runc info", _command("podman", "--runtime", "runc", "info")),
         Part("second-python", ".venv-second/bin/python", _second_python),
         Part("ordinary-user", "setpriv, or not being root", _unprivileged),

@@ -18,6 +18,7 @@ DISTRIBUTIONS = {
     "coopery_core": "coopery",
     "coopery_oci": "coopery_oci",
     "coopery_conda": "coopery_conda",
+    "coopery_pip": "coopery_pip",
     "coopery_debian": "coopery_debian",
 }
 
