@@ -67,16 +67,47 @@ class DefinitionError(CooperyError):
     """The user must change the definition. Carries every mistake found, not only the first."""
 
     exit_code = 2
+    subject = "the definition"
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
+class LockFileError(DefinitionError):
+    """A lock file must be changed, or made anew. Carries every mistake found."""
+
+    subject = "the lock file"
+
+
+class StaleLock(CooperyError):  # noqa: N818 - says the state
+    """A lock file was demanded, and it is missing or does not answer the definition. Nothing was resolved.
+
+    Args:
+        file: the lock file; empty where there is none to speak of.
+        reasons: why it is stale, one line each; empty: it is missing.
+    """
+
+    exit_code = 9
+
+    def __init__(self, message: str, *, file: str = "", reasons: Sequence[str] = (), remedy: str = "") -> None:
+        self.file = file
+        self.reasons = tuple(reasons)
+        super().__init__("\n".join((message, *(f"  {reason}" for reason in self.reasons))), remedy=remedy)
+
+
 class UsageError(CooperyError):
     """The caller must change the call: contradictory options, an unknown key, a place that cannot be parsed."""
 
     exit_code = 2
+
+
+class SettingsError(UsageError):
+    """A settings file or variable must be changed. Carries every mistake found in all of them."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
 class PluginError(CooperyError):
@@ -167,6 +198,12 @@ class BackendError(BuildError):
         super().__init__(f"{backend}: {message}", remedy=remedy)
 
 
+class StepError(BuildError):
+    """A step that executes nothing does not fit the image: something is in the way, a user is unknown."""
+
+    stage = "steps"
+
+
 class StepFailed(BackendError):  # noqa: N818 - the field says that a step failed, not that it erred
     """A custom step ended with a status other than 0.
 
@@ -216,3 +253,53 @@ class NotFound(CooperyError):  # noqa: N818 - says the state; a lookup by a pers
     """Nothing is kept under that key or reference."""
 
     exit_code = 7
+
+
+class NetworkError(CooperyError):
+    """A server could not be reached, or did not give what it was asked for. Nothing half-fetched was kept.
+
+    Args:
+        url: what was asked for, as it may be shown: no user, password, query or token.
+        reason: what went wrong, in a few words.
+        status: the answer's HTTP status; 0 where there was no answer.
+        attempts: how often it was tried.
+        transient: trying again later may help. What a server refuses (401, 403, 404) is not.
+        retry_after: seconds that the server asked to wait; 0 where it asked for none.
+        remedy: as in `CooperyError`.
+    """
+
+    exit_code = 8
+
+    def __init__(
+        self,
+        url: str,
+        reason: str,
+        *,
+        status: int = 0,
+        attempts: int = 1,
+        transient: bool = False,
+        retry_after: float = 0.0,
+        remedy: str = "",
+    ) -> None:
+        self.url = url
+        self.reason = reason
+        self.status = status
+        self.attempts = attempts
+        self.transient = transient
+        self.retry_after = retry_after
+        times = f" (tried {attempts} times)" if attempts > 1 else ""
+        super().__init__(f"{url}: {reason}{times}", remedy=remedy)
+
+    def after(self, attempts: int) -> NetworkError:
+        """The same error, made after *attempts* of them."""
+        again = type(self)(
+            self.url,
+            self.reason,
+            status=self.status,
+            attempts=attempts,
+            transient=self.transient,
+            retry_after=self.retry_after,
+            remedy=self.remedy,
+        )
+        again.__cause__ = self.__cause__
+        return again

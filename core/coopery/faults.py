@@ -24,7 +24,10 @@ POINTS: Final = frozenset(
         "blob-fsync",  # before it is synced
         "blob-rename",  # synced, not yet under its own name
         "blob-dirsync",  # under its own name, the folder is not yet synced
+        "wheel-fsync",  # a wheel is fetched and checked, not yet under its own name
         "index-replace",  # before a layout's index.json is replaced
+        "gc-delete",  # before one thing is taken out of its place
+        "gc-empty",  # before what was taken out is deleted
     }
 )
 _ERRORS: Final = {"enospc": errno.ENOSPC, "eio": errno.EIO}
