@@ -4,12 +4,40 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable
-from typing import Final
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
+
+if TYPE_CHECKING:
+    from coopery.errors import CooperyError
+    from coopery.events import Event
 
 MASK: Final = "***"
 _SHORTEST: Final = 4
 """Values shorter than this many characters are masked only as themselves: their encodings are ordinary text."""
+
+
+_USER: Final = re.compile(r"(?<=//)[^/?#\s]*(?=@)")
+_TOKEN: Final = re.compile(r"(?<=/t/)[^/?#\s'\"]+")
+_QUERY: Final = re.compile(
+    r"(?<=[?&])([A-Za-z0-9_.-]*(?:token|key|secret|password|passwd|signature|sig)=)[^&#\s'\"]+", re.IGNORECASE
+)
+
+
+def masked(text: str) -> str:
+    """*text* with what URLs in it say of users masked: user and password, ``/t/<token>``, tokens in queries."""
+    if "/" not in text:
+        return text
+    return _QUERY.sub(rf"\1{MASK}", _TOKEN.sub(MASK, _USER.sub(MASK, text)))
+
+
+def secrets_in(url: str) -> set[str]:
+    """The password and the tokens in *url*, as written and decoded."""
+    found = {match[0].partition(":")[2] or match[0] for match in _USER.finditer(url)}
+    found |= {match[0] for match in _TOKEN.finditer(url)}
+    found |= {match[0].partition("=")[2] for match in _QUERY.finditer(url)}
+    return {form for text in found if text for form in (text, unquote(text))}
 
 
 class Redactor:
@@ -25,6 +53,26 @@ class Redactor:
             if form in text:
                 text = text.replace(form, MASK)
         return text
+
+    def event(self, event: Event) -> Event:
+        """*event* with every text in it masked."""
+        changes = self._changes(vars(event))
+        return event.replace(**changes) if changes else event
+
+    def error(self, error: CooperyError) -> None:
+        """Mask every text that *error* carries."""
+        vars(error).update(self._changes(vars(error)))
+        error.args = self._plain(error.args)
+
+    def _changes(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        if not self._forms:
+            return {}
+        return {name: masked for name, value in fields.items() if (masked := self._plain(value)) != value}
+
+    def _plain(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self(value)
+        return tuple(map(self._plain, value)) if isinstance(value, tuple) else value
 
 
 def _forms(secret: str) -> set[str]:

@@ -11,7 +11,7 @@ from typing import Final
 from coopery import digest as _digest
 from coopery.blobs import BlobStore
 from coopery.digest import Digest
-from coopery.errors import BaseError, IntegrityError
+from coopery.errors import BaseError, IntegrityError, NetworkError
 from coopery.events import Emit, Warned
 from coopery_debian.fetch import Absent, Fetcher, join
 from coopery_debian.index import Index, Package, decompressed
@@ -128,7 +128,7 @@ class Archive:
                 f"the mirror has no suite {self._suite!r}: {url} (from {self._mirror.origin})",
                 remedy="write a codename such as bookworm or trixie, or set COOPERY_DEBIAN_MIRROR to another mirror",
             ) from exc
-        except BaseError as exc:
+        except (NetworkError, BaseError) as exc:
             if kept is None:
                 raise
             self._warn(f"{exc.message}; the index fetched last is used")

@@ -14,10 +14,10 @@ from coopery.events import Progress
 from coopery.image import Assembled
 from coopery.layer import Layer
 from coopery.sealed import SealedBase
-from coopery_debian.apt import APT, read_proxies
+from coopery.shelf import Shelf
+from coopery_debian.apt import APT
 from coopery_debian.archive import Archive
 from coopery_debian.closure import Request, closure, requests
-from coopery_debian.fetch import Fetcher
 from coopery_debian.image import config
 from coopery_debian.memo import Memo
 from coopery_debian.mirror import KEYRING, choose
@@ -47,6 +47,10 @@ class DebianSource:
     """
 
     name: ClassVar[str] = "debian"
+    shelves: ClassVar[tuple[Shelf, ...]] = (
+        Shelf("debian/files/sha256", "Debian packages", fetched=True),
+        Shelf("debian/memo", "indexes"),
+    )
 
     def __init__(self, workshop: Workshop, *, apt: Path = APT, keyring: Path = KEYRING) -> None:
         self._workshop = workshop
@@ -87,7 +91,7 @@ class DebianSource:
     def _archive(self, debian: DebianBase) -> Archive:
         settings = self._workshop.settings
         mirror = choose(settings.debian_mirror, debian.suite, debian.components, self._apt)
-        fetcher = Fetcher(self._files, settings.ca_bundle, read_proxies(self._apt))
+        fetcher = mirror.fetcher(self._files, settings, self._workshop.emit)
         return Archive(mirror, debian.suite, fetcher, self._files, self._memo, self._workshop.emit, self._keyring)
 
     def _known(self, memo: Any) -> Assembled | None:

@@ -33,7 +33,7 @@ def key(version: str) -> Key:
         epoch, rest = "0", version
     upstream, dash, revision = rest.rpartition("-")
     if not dash:
-        upstream, revision = rest, ""
+        upstream, revision = rest, "0"  # "The absence of a debian_revision is equivalent to a debian_revision of 0"
     return (int(epoch) if epoch.isdecimal() else 0, _part(upstream), _part(revision))
 
 
