@@ -6,6 +6,7 @@ none detected on the builder.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from attrs import asdict, field, frozen
@@ -38,6 +39,7 @@ class Facts:
         loader: path of the program interpreter, ``/lib64/ld-linux-x86-64.so.2``.
         python: path of the base's own interpreter, for pip without conda.
         python_version: its ``major.minor``, from its standard library's folder name.
+        python_release: all of its version, ``3.11.2``, from the program or its library; None where they do not say.
         shell: path of a shell, or empty.
         user: USER of the config.
         env: ENV of the config.
@@ -52,6 +54,7 @@ class Facts:
     loader: str | None = None
     python: str | None = None
     python_version: str | None = None
+    python_release: str | None = None
     shell: str = ""
     user: str = ""
     env: tuple[tuple[str, str], ...] = ()
@@ -116,10 +119,18 @@ def resolve(target: Target, facts: Facts, base: Digest, prefix: str, bytecode: b
 
 @frozen
 class Distribution:
-    """One Python distribution that an earlier materializer put below the prefix."""
+    """One Python distribution that an earlier materializer put below the prefix.
+
+    Attributes:
+        name, version: as its own metadata write them; where only a lock was read, as the package is called there.
+        extras: names of its extras (core metadata, ``Provides-Extra``).
+        requires: what its extras need (``Requires-Dist`` lines whose marker names an extra).
+    """
 
     name: str
     version: str
+    extras: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
 
 
 @frozen
@@ -130,20 +141,37 @@ class Provided:
         python: full version, ``3.12.4``; None when there is no Python yet.
         interpreter: path in the image.
         site_packages: path in the image.
-        distributions: what is importable already.
+        distributions: what is importable already, as far as the lock alone says.
+        survey: reads the same from the packages themselves, fetching those that are missing, for whoever must know
+            the names that Python has for them (conda's ``pytorch`` is ``torch``); None: *distributions* is exact. It
+            gives the same for equal artifacts, whatever was fetched before.
     """
 
     python: str | None = None
     interpreter: str | None = None
     site_packages: str | None = None
     distributions: tuple[Distribution, ...] = field(default=())
+    survey: Callable[[], tuple[Distribution, ...]] | None = field(default=None, eq=False, repr=False)
+
+    def surveyed(self) -> tuple[Distribution, ...]:
+        """What is importable already, exactly.
+
+        Raises:
+            PackageError: a package cannot be had.
+        """
+        return self.survey() if self.survey is not None else self.distributions
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, for records."""
-        return asdict(self)
+        return asdict(self, filter=lambda attribute, _value: attribute.name != "survey")
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Provided:
         """The inverse of `to_json`."""
-        distributions = tuple(Distribution(**entry) for entry in data.get("distributions", ()))
+        distributions = tuple(map(_distribution, data.get("distributions", ())))
         return cls(**{**data, "distributions": distributions})
+
+
+def _distribution(data: dict[str, Any]) -> Distribution:
+    extras, requires = (tuple(data.get(name, ())) for name in ("extras", "requires"))
+    return Distribution(data["name"], data["version"], extras, requires)

@@ -62,6 +62,7 @@ def make_desk(root: Path, home: Path | None = None, settings: Settings | None = 
         yield Desk(materializer, workshop, events, root)
     finally:
         materializer.close()
+        workshop.compilers.close()
 
 
 def _none(name: str) -> Any:

@@ -9,8 +9,8 @@ from attrs import evolve
 
 from conda.desk import Desk, union
 from conda.plain import compare
+from coopery.bytecode import Python
 from coopery.target import Resolved
-from coopery_conda.python import Python
 
 pytestmark = pytest.mark.channel
 
@@ -35,7 +35,7 @@ def test_bytecode_is_the_same_for_both_platforms_and_both_ways(
     """The locked Python itself, and for an image of the other platform the same one fetched for this machine."""
     specs = ("python", "six", "packaging", "idna", "pip")
     for near in ("running", "installed"):
-        monkeypatch.setattr(f"coopery_conda.interpreter.{near}", dict[Python, Path]().get)
+        monkeypatch.setattr(f"coopery.bytecode.interpreter.{near}", dict[Python, Path]().get)
     amd64 = union(desk.trees(*specs, target=evolve(target, bytecode=True), channels=(str(science_channel),)))
     arm64_target = evolve(target, bytecode=True, platform="linux/arm64", archspec="aarch64")
     arm64 = union(desk.trees(*specs, target=arm64_target, channels=(str(science_channel),)))

@@ -36,3 +36,27 @@ from coopery.facts import python
 )
 def test_the_bases_own_python(image, paths, expected):
     assert python.interpreter(image(paths)) == expected
+
+
+@pytest.mark.parametrize(
+    ("program", "expected"),
+    [
+        (b"x\x003.11.2\x00y", "3.11.2"),
+        (b"x/opt/python/3.11.2\x00y", "3.11.2"),
+        (b"x\x003.11.0rc2+\x00", "3.11.0rc2+"),
+        (b"x\x003.11.2\x00\x003.11.3\x00", None),
+        (b"x\x0013.11.2\x00 v3.11.2\x00 3.11.2 \x003.11\x003.12.1\x00", None),
+        (b"", None),
+    ],
+    ids=["literal", "folded", "candidate", "two", "others", "empty"],
+)
+def test_its_whole_version(image, program, expected):
+    assert (
+        python.release(image({"/usr/bin/python3.11": program}), "/usr/bin/python3.11", "3.11", "linux/amd64")
+        == expected
+    )
+
+
+def test_its_whole_version_from_a_shared_library(image):
+    files = image({"/usr/local/bin/python3.12": b"x", "/usr/local/lib/libpython3.12.so.1.0": b"\x003.12.7\x00"})
+    assert python.release(files, "/usr/local/bin/python3.12", "3.12", "linux/amd64") == "3.12.7"

@@ -38,6 +38,7 @@ def read_facts(files: Files, config: bytes, prefix: str) -> Facts:
         loader=libc.loader(files, platform),
         python=interpreter,
         python_version=version,
+        python_release=python.release(files, interpreter, version, platform) if interpreter and version else None,
         shell=libc.shell(files),
         user=str(process.get("User") or ""),
         env=env,

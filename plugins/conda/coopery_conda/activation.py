@@ -11,9 +11,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from coopery.bytecode import Python
 from coopery.materializer import Configuration
 from coopery_conda.link import Linked
-from coopery_conda.python import Python
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _INTERPRETER_ONLY: Final = ("PYTHONHOME", "PYTHONPATH")

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import os.path
 import re
-from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final
-from urllib.parse import unquote, urlsplit, urlunsplit
+from typing import Any, Final
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from attrs import frozen
 
 from coopery import platform as _platform
 from coopery.errors import ResolveError
 from coopery.settings import Settings
+from coopery.wire.login import Logins, without_user
 
 SUBDIRS: Final[Mapping[str, str]] = {
     "linux/amd64": "linux-64",
@@ -59,7 +59,7 @@ def public(channel: str) -> str:
     if "://" in name:
         parts = urlsplit(name)
         host = parts.netloc.rpartition("@")[2]
-        name = urlunsplit((parts.scheme, host, _TOKEN.sub("", parts.path), parts.query, ""))
+        name = urlunsplit((parts.scheme, host, _without_token(parts), parts.query, ""))
     return name.rstrip("/") or name
 
 
@@ -78,23 +78,69 @@ def url_of(channel: str, root: Path, settings: Settings) -> str:
     return settings.channel_url(place).rstrip("/")
 
 
-def access(url: str) -> dict[str, str] | None:
-    """What a request below *url* must say of the user in it, for a worker; None when it names none.
+def access(url: str, logins: Logins) -> dict[str, Any] | None:
+    """What a worker must know to be let in below *url*; None when nothing is needed.
 
     It goes apart from the URL, which py-rattler writes into its index of channels.
+
+    Returns:
+        ``url`` without user and token; ``real``, the same with its token; ``host``, ``path`` and ``authorization`` of
+        requests below it, the last empty where no user is known.
+
+    Raises:
+        SettingsError: the netrc file cannot be read.
     """
     parts = urlsplit(url)
-    if parts.username is None:
+    credential = logins.find(url) if parts.scheme in ("http", "https") else None
+    real, bare = without_user(url), without_access(url)
+    if credential is None and real == bare:
         return None
-    user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-    header = f"Basic {b64encode(user.encode()).decode()}"
-    return {"host": parts.hostname or "", "path": parts.path, "authorization": header}
+    return {
+        "url": bare,
+        "real": real,
+        "host": parts.hostname or "",
+        "path": parts.path.rstrip("/"),
+        "authorization": credential.authorization if credential else "",
+    }
 
 
-def without_user(url: str) -> str:
-    """*url* with no user and no password."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, parts.query, ""))
+def accesses(urls: Iterable[str], logins: Logins) -> tuple[dict[str, Any], ...]:
+    """`access` of each of *urls* that needs one.
+
+    Raises:
+        ResolveError: py-rattler, which tells hosts apart and no ports, would send the password of one to another.
+        SettingsError: the netrc file cannot be read.
+    """
+    known = sorted(set(urls))
+    found = tuple(one for url in known if (one := access(url, logins)))
+    for one in found:
+        mine = urlsplit(one["url"])
+        for other in (urlsplit(without_access(url)) for url in known) if one["authorization"] else ():
+            same = other.hostname == mine.hostname and f"{other.path}/".startswith(f"{one['path']}/")
+            if same and (other.scheme, other.port) != (mine.scheme, mine.port):
+                raise ResolveError(
+                    f"the password for the channel at {one['url']} would also go to {other.geturl()}",
+                    remedy="give one of them another host name, or another path",
+                )
+    return found
+
+
+def _without_token(parts: SplitResult) -> str:
+    """A folder on this machine may well be called ``t``."""
+    return _TOKEN.sub("", parts.path) if parts.scheme in ("http", "https") else parts.path
+
+
+def without_access(url: str) -> str:
+    """*url* with no user, no password and no ``/t/<token>``: what may be written down on this machine."""
+    parts = urlsplit(without_user(url))
+    return urlunsplit(parts._replace(path=_without_token(parts)))
+
+
+def secrets_of(access: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """What must not be shown of *access*."""
+    found = {one["authorization"].removeprefix("Basic ") for one in access}
+    found |= {match[0].removeprefix("/t/") for one in access for match in _TOKEN.finditer(one["real"])}
+    return tuple(sorted(found - {""}))
 
 
 def canonical_url(channel: str) -> str:

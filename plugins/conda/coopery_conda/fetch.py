@@ -9,12 +9,14 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
+from coopery import use
 from coopery.blobs import disk_error
 from coopery.errors import CooperyError, PackageError
+from coopery.folders import adopt_folder, scratch, set_aside
 from coopery.lock import Artifact
+from coopery.wire.login import Logins
 from coopery_conda import summary
-from coopery_conda.channels import access, without_user
-from coopery_conda.files import adopt_folder, scratch, set_aside
+from coopery_conda.channels import accesses, without_access
 from coopery_conda.package import DamagedError, Package
 from coopery_conda.process import Ask, Refusal
 from coopery_conda.summary import Summary
@@ -31,19 +33,24 @@ class Packages:
         root: ``<sha256>/`` is an extracted package, ``<sha256>.json`` its summary.
         staging: for half-made ones.
         fresh: sha256 of what this process extracted, whose files it need not check again.
+        logins: users and passwords for channels.
     """
 
     root: Path
     staging: Path
     fresh: set[str] = field(factory=set, eq=False)
+    logins: Logins = field(factory=Logins, eq=False)
 
     def package(self, artifact: Artifact) -> Package:
         """The package, there or not."""
         return Package(self.root / artifact.sha256, artifact.file_name)
 
     def missing(self, artifacts: Iterable[Artifact]) -> list[Artifact]:
-        """Those that are not here."""
-        return [artifact for artifact in artifacts if not self.package(artifact).folder.is_dir()]
+        """Those that are not here; the others are marked as used."""
+        return [artifact for artifact in artifacts if not self._has(self.package(artifact).folder)]
+
+    def _has(self, folder: Path) -> bool:
+        return folder.is_dir() and use.mark(folder, self.staging)
 
     def fetch(self, artifacts: Sequence[Artifact], urls: Mapping[str, str], ask: Ask) -> None:
         """Fetch *artifacts*; each is here, whole, or not at all.
@@ -58,9 +65,9 @@ class Packages:
             StoreFull, CacheError: the disk refused.
         """
         with ExitStack() as stack:
-            folders = {a.sha256: stack.enter_context(scratch(self.staging, "fetch")) for a in artifacts}
-            requests = [_request(a, without_user(urls[a.source]), folders[a.sha256]) for a in artifacts]
-            users = [found for url in sorted(set(urls.values())) if (found := access(url))]
+            folders = {a.sha256: stack.enter_context(scratch(self.staging, "conda-fetch")) for a in artifacts}
+            requests = [_request(a, without_access(urls[a.source]), folders[a.sha256]) for a in artifacts]
+            users = accesses(urls.values(), self.logins)
             try:
                 ask({"do": "fetch", "packages": requests, "access": users})
             except Refusal as exc:

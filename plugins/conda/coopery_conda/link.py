@@ -20,8 +20,7 @@ from coopery_conda.package import Package, Row
 from coopery_conda.prefix_record import Recorded
 
 if TYPE_CHECKING:
-    from coopery_conda.bytecode import Compiled, Module
-    from coopery_conda.python import Python
+    from coopery.bytecode import Compiled, Module, Python
     from coopery_conda.summary import Summary
 
 _MODE: Final = 0o644

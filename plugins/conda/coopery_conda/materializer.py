@@ -12,23 +12,29 @@ from attrs import evolve
 
 from coopery import platform as _platform
 from coopery.backend import Workshop
+from coopery.bytecode import BytecodeStore, Compiled, Module, Python, Runtime, key_of
 from coopery.definition import Conda, Target
 from coopery.events import Progress, Stage
+from coopery.exchange import Listed, Located
 from coopery.layer import Entry, Tree
 from coopery.lock import Artifact
 from coopery.materializer import Configuration, Resolution, Section
+from coopery.shelf import Shelf
 from coopery.target import Distribution, Facts, Provided, Resolved
 from coopery.target import resolve as resolve_target
+from coopery.wire.child_env import child_env
+from coopery.wire.login import Logins
 from coopery_conda import activation, channels, history
 from coopery_conda import solve as solving
-from coopery_conda.bytecode import BytecodeStore, Compiled, Module, key_of
-from coopery_conda.compilers import Closure, Compilers
+from coopery_conda.distributions import distributions
+from coopery_conda.exchange import Desk
 from coopery_conda.fetch import Packages
 from coopery_conda.link import Linked
 from coopery_conda.process import Ask
 from coopery_conda.python import NAME as PYTHON
-from coopery_conda.python import Python, python_of
+from coopery_conda.python import python_of
 from coopery_conda.rank import ranks
+from coopery_conda.unmet import unmet
 from coopery_conda.workers import Workers
 
 RECIPE: Final = "coopery.conda.v1"
@@ -43,17 +49,33 @@ class CondaMaterializer:
 
     name: ClassVar[str] = solving.KIND
     after: ClassVar[tuple[str, ...]] = ()
+    shelves: ClassVar[tuple[Shelf, ...]] = (
+        Shelf("packages", "packages", "artifact", fetched=True),
+        Shelf("repodata", "indexes of channels", names=r"[^.].*", fetched=True),
+    )
 
     def __init__(self, workshop: Workshop) -> None:
         self._workshop = workshop
-        self._workers = Workers(workshop.home / "repodata", workshop.settings.ca_bundle)
-        self._packages = Packages(workshop.home / "packages", workshop.staging)
-        self._compilers = Compilers(workshop.home / "interpreters", workshop.staging)
+        self._section = Section(Conda())  # the last one seen: its root is where paths of channels start from
+        self._workers = Workers(workshop.home / "repodata", child_env(workshop.settings))
+        self._logins = Logins()
+        self._packages = Packages(workshop.home / "packages", workshop.staging, logins=self._logins)
 
     def resolve(self, section: Section, target: Resolved, provided: Provided) -> Resolution:
         """Choose exact packages for *target*; see `coopery.materializer.Materializer.resolve`."""
+        self._section = section
         artifacts = self._solve(section, target)
         return Resolution(artifacts, self.provides(artifacts, target, provided))
+
+    def unmet(
+        self,
+        section: Section,
+        artifacts: Sequence[Artifact],
+        target: Resolved,
+        provided: Provided,  # noqa: ARG002 - the protocol's; conda needs nothing of what came before
+    ) -> tuple[str, ...]:
+        """Why locked packages are not what *section* asks for; see the protocol."""
+        return tuple(unmet(section, artifacts, target, self._ask("lock", 0)))
 
     def provides(self, artifacts: Sequence[Artifact], target: Resolved, provided: Provided) -> Provided:
         """The Python among *artifacts* and the names of what is built for it. Pure."""
@@ -66,6 +88,7 @@ class CondaMaterializer:
             interpreter=f"{target.prefix}/{python.executable}",
             site_packages=f"{target.prefix}/{python.site_packages}",
             distributions=(*provided.distributions, *found),
+            survey=partial(self._survey, tuple(artifacts), provided),
         )
 
     def trees(
@@ -76,12 +99,13 @@ class CondaMaterializer:
         provided: Provided,  # noqa: ARG002 - the protocol's; conda needs nothing of what came before
     ) -> Sequence[Tree]:
         """Fetch what is missing and describe every package, and the history; see the protocol."""
+        self._section = section
         self._fetch(section, artifacts, "layers")
         self._workers.close()
         linked = self._linked(artifacts, target.prefix)
         places = _ranks(linked)
-        closures = self._closures(section, linked, target)
-        trees = [self._tree(one, target, places[one.artifact.name], closures) for one in linked]
+        self._offer_python(section, linked, target)
+        trees = [self._tree(one, target, places[one.artifact.name]) for one in linked]
         return (*trees, history.tree(target.prefix, RECIPE, len(linked)))
 
     def environment(
@@ -94,18 +118,44 @@ class CondaMaterializer:
         linked = self._linked(artifacts, target.prefix)
         return activation.configuration(linked, target.prefix, python_of(artifacts), _ranks(linked))
 
+    def complete(
+        self,
+        section: Section,
+        listed: Sequence[Listed],
+        target: Resolved,  # noqa: ARG002 - the protocol's: another tool has solved for it
+        provided: Provided,  # noqa: ARG002 - as above
+    ) -> tuple[Artifact, ...]:
+        """Artifacts of packages that another tool's lock lists; see `coopery.exchange.Exchange`."""
+        return self._desk(section).complete(listed)
+
+    def describe(self, section: Section, artifacts: Sequence[Artifact]) -> tuple[Located, ...]:
+        """What other tools want to read about *artifacts*; see `coopery.exchange.Exchange`."""
+        return self._desk(section).describe(artifacts)
+
+    def sources(self, section: Section) -> tuple[str, ...]:
+        """URLs of the channels; see `coopery.exchange.Exchange`."""
+        return self._desk(section).channel_urls()
+
     def close(self) -> None:
         """End the processes that it started. They also end with it, and with this process."""
         self._workers.close()
-        self._compilers.close()
 
     def _solve(self, section: Section, target: Resolved) -> tuple[Artifact, ...]:
         if not section.content.dependencies:
             return ()
         question = solving.question(
-            section.content, section.root, self._workshop.settings, target, prefer=section.prefer
+            section.content, section.root, self._workshop.settings, target, section.prefer, self._logins
         )
         return solving.solve(question, self._ask("lock", 0))
+
+    def _survey(self, artifacts: Sequence[Artifact], provided: Provided) -> tuple[Distribution, ...]:
+        """What *artifacts* bring, by their own metadata. They are fetched: they are about to be needed anyway."""
+        self._fetch(self._section, artifacts, "lock")
+        found = set(provided.surveyed())
+        for artifact in artifacts:
+            with self._packages.guarding(artifact):
+                found.update(distributions(self._packages.package(artifact)))
+        return tuple(sorted(found, key=lambda one: (one.name.lower(), one.version)))
 
     def _fetch(self, section: Section, artifacts: Sequence[Artifact], stage: Stage) -> None:
         missing = self._packages.missing(artifacts)
@@ -119,6 +169,9 @@ class CondaMaterializer:
         sources = {artifact.source for artifact in artifacts}
         url_of = partial(channels.url_of, root=section.root, settings=self._workshop.settings)
         return {source: url_of(named.get(source, source)) for source in sources}
+
+    def _desk(self, section: Section) -> Desk:
+        return Desk(section.content, section.root, self._workshop.settings, self._logins, self._ask("lock", 0))
 
     def _ask(self, stage: Stage, total: int) -> Ask:
         meter = _Meter(self._workshop, stage, total)
@@ -146,13 +199,13 @@ class CondaMaterializer:
             for artifact, summary in summaries.items()
         )
 
-    def _tree(self, linked: Linked, target: Resolved, rank: int, closures: Sequence[Closure]) -> Tree:
+    def _tree(self, linked: Linked, target: Resolved, rank: int) -> Tree:
         python = linked.python if target.bytecode and _has_modules(linked) else None
         identity = _identity(linked, python)
 
         def entries() -> Iterator[Entry]:
             with self._packages.guarding(linked.artifact):
-                yield from linked.entries(self._compile(identity, python, closures) if python else None)
+                yield from linked.entries(self._compile(identity, python) if python else None)
 
         def paths() -> Iterator[str]:
             with self._packages.guarding(linked.artifact):
@@ -168,30 +221,34 @@ class CondaMaterializer:
         )
 
     def _compile(
-        self, identity: tuple[tuple[str, str], ...], python: Python, closures: Sequence[Closure]
+        self, identity: tuple[tuple[str, str], ...], python: Python
     ) -> Callable[[Sequence[Module]], tuple[Compiled, ...]]:
         home, staging = self._workshop.home, self._workshop.staging
-        store = BytecodeStore(home / "bytecode", staging, lambda: self._compilers.of(python, closures))
+        store = BytecodeStore(home / "bytecode", staging, lambda: self._workshop.compilers.of(python))
         key = key_of(*(text for pair in identity for text in pair))
         return lambda modules: store.compiled(key, modules, python)
 
-    def _closures(self, section: Section, linked: Sequence[Linked], target: Resolved) -> tuple[Closure, ...]:
+    def _offer_python(self, section: Section, linked: Sequence[Linked], target: Resolved) -> None:
         """Where a Python for compiling may come from: the lock, if it is for this machine, else the same channels."""
-        locked = partial(_needed_by_python, linked)
-        foreign = partial(self._foreign_python, section, linked, target)
-        return (locked,) if target.platform == _platform.of_host() else (foreign,)
-
-    def _foreign_python(self, section: Section, linked: Sequence[Linked], target: Resolved) -> Sequence[Linked]:
-        """The same Python for this machine. Bytecode depends on its version alone, so it is no part of the lock."""
         python = next((one.python for one in linked if one.python), None)
-        if python is None or channels.host_subdir() is None:
-            return ()
+        if python is None:
+            return
+        if target.platform == _platform.of_host():
+            closure = partial(_runtime, linked)
+        else:
+            closure = partial(self._foreign_python, section, python, target)
+        self._workshop.compilers.offer(python.version, closure)
+
+    def _foreign_python(self, section: Section, python: Python, target: Resolved) -> Runtime | None:
+        """The same Python for this machine. Bytecode depends on its version alone, so it is no part of the lock."""
+        if channels.host_subdir() is None:
+            return None
         wanted = f"{PYTHON} =={python.version}"
         content = Conda(section.content.channels, (wanted,))
         here = evolve(section, content=content, prefer=())
         artifacts = self._solve(here, _this_machine(target))
         self._fetch(here, artifacts, "layers")
-        return _needed_by_python(self._linked(artifacts, target.prefix))
+        return _runtime(self._linked(artifacts, target.prefix))
 
 
 class _Meter:
@@ -235,6 +292,19 @@ def _identity(linked: Linked, compiled: Python | None) -> tuple[tuple[str, str],
 def _ranks(linked: Sequence[Linked]) -> dict[str, int]:
     depends = {one.artifact.name: one.summary.depends for one in linked}
     return ranks(depends, [one.artifact.name for one in linked if one.summary.noarch])
+
+
+def _runtime(linked: Sequence[Linked]) -> Runtime | None:
+    """The Python among *linked* with all that it needs."""
+    needed = _needed_by_python(linked)
+    if not needed or (python := needed[-1].python) is None:
+        return None
+    prefix = needed[-1].prefix
+    return Runtime(
+        identity=(*(one.artifact.sha256 for one in needed), prefix),
+        entries=lambda: (entry for one in needed for entry in one.entries()),
+        program=f"{prefix.strip('/')}/{python.executable}",
+    )
 
 
 def _needed_by_python(linked: Sequence[Linked]) -> tuple[Linked, ...]:

@@ -10,12 +10,14 @@ import sys
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Final
 
 from coopery.errors import BuildError
+from coopery.redact import Redactor, masked, secrets_in
+from coopery_conda.channels import secrets_of
 
 Progress = Callable[[dict[str, Any]], None]
 
@@ -24,6 +26,9 @@ Ask = Callable[[dict[str, Any]], Any]
 
 SILENCE: Final = 600.0
 """Seconds without a word from the worker after which it counts as hung. Reading a large index takes a minute."""
+
+_OWN: Final = {"NETRC": os.devnull}
+"""netrc is read on this side, where its rules are the same for every fetcher."""
 
 _PATIENCE: Final = 2.0  # seconds that a process has to end by itself
 _TAIL: Final = 30  # lines of what it printed that a message keeps
@@ -52,18 +57,25 @@ class Worker:
 
     Args:
         repodata: folder for channel indexes.
-        ca_bundle: certificates to trust; empty: the system's.
+        env: variables over those of this process: proxies, certificates.
         silence: seconds without a word after which it is given up.
         argv: what to run; another program in tests.
     """
 
     def __init__(
-        self, repodata: Path, ca_bundle: str = "", *, silence: float = SILENCE, argv: Sequence[str] = ()
+        self,
+        repodata: Path,
+        env: Mapping[str, str] | None = None,
+        *,
+        silence: float = SILENCE,
+        argv: Sequence[str] = (),
     ) -> None:
         self._silence = silence
         # -P: a folder named rattler where the user stands must not be taken for the library.
         command = argv or (sys.executable, "-P", "-m", "coopery_conda.worker", str(repodata))
-        self._process = _start(command, {**os.environ, **({"SSL_CERT_FILE": ca_bundle} if ca_bundle else {})})
+        self._process = _start(command, {**os.environ, **(env or {}), **_OWN})
+        self._env = env or {}
+        self._masked = Redactor(())
         self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._printed: deque[bytes] = deque(maxlen=_TAIL)
         self._readers = (
@@ -81,6 +93,7 @@ class Worker:
             Refusal: the request cannot be met. The worker stays usable.
             WorkerError: it died, hung, or talked nonsense.
         """
+        self._masked = Redactor({*secrets_of(request.get("access", ())), *_passwords(self._env)})
         try:
             self._send(request)
             while True:
@@ -88,7 +101,7 @@ class Worker:
                 if "progress" in message:
                     progress(message["progress"])
                 elif "refused" in message:
-                    raise Refusal(message["refused"])
+                    raise Refusal(self._clean(message["refused"]))
                 elif "failed" in message:
                     raise self._failed(f"the conda worker failed: {message['failed']}")
                 else:
@@ -145,7 +158,21 @@ class Worker:
         for reader in self._readers:
             reader.join()
         printed = b"".join(self._printed).decode(errors="replace").strip()
-        return WorkerError(f"{message}\n{printed}" if printed else message, status, remedy=remedy)
+        return WorkerError(self._clean(f"{message}\n{printed}" if printed else message), status, remedy=remedy)
+
+    def _clean(self, value: Any) -> Any:
+        """*value* without the secrets of the request: py-rattler's messages quote URLs."""
+        if isinstance(value, str):
+            return self._masked(masked(value))
+        if isinstance(value, list):
+            return [self._clean(one) for one in value]
+        if isinstance(value, dict):
+            return {name: self._clean(one) for name, one in value.items()}
+        return value
+
+
+def _passwords(env: Mapping[str, str]) -> set[str]:
+    return {secret for value in (*env.values(), *os.environ.values()) if "@" in value for secret in secrets_in(value)}
 
 
 def _start(command: Sequence[str], env: dict[str, str]) -> subprocess.Popen[bytes]:

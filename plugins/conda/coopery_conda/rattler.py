@@ -18,12 +18,23 @@ from pathlib import Path
 from typing import IO, Any, Final
 from urllib.parse import unquote, urlsplit
 
-from rattler import Client, Gateway, GenericVirtualPackage, MatchSpec, PackageName, RepoDataRecord, Version, solve
+from rattler import (
+    Client,
+    Gateway,
+    GenericVirtualPackage,
+    MatchSpec,
+    PackageName,
+    PackageRecord,
+    RepoDataRecord,
+    Version,
+    solve,
+)
 from rattler.exceptions import GatewayError, InvalidMatchSpecError, SolverError
 from rattler.networking import (
     AddHeadersMiddleware,
     AuthenticationMiddleware,
     GCSMiddleware,
+    MirrorMiddleware,
     OciMiddleware,
     RetryMiddleware,
     S3Middleware,
@@ -49,16 +60,22 @@ class Refused(Exception):  # noqa: N818 - an answer to the parent, not an accide
 
 
 class Rattler:
-    """One client, one gateway; proxies, certificates and credentials are taken from the environment and netrc.
+    """One client, one gateway; proxies and certificates are taken from the environment, credentials from requests.
 
     Args:
         repodata: folder for channel indexes.
     """
 
     def __init__(self, repodata: Path) -> None:
+        self._repodata = repodata
         self._access: list[dict[str, str]] = []
+        self._tokens: dict[str, list[str]] = {}
+        self._connect()
+
+    def _connect(self) -> None:
         self._client = Client(
             [
+                MirrorMiddleware(self._tokens),
                 RetryMiddleware(_ATTEMPTS),
                 AuthenticationMiddleware(),
                 OciMiddleware(),
@@ -67,11 +84,19 @@ class Rattler:
                 AddHeadersMiddleware(self._headers),
             ]
         )
-        self._gateway = Gateway(cache_dir=repodata, client=self._client)
+        self._gateway = Gateway(cache_dir=self._repodata, client=self._client)
+
+    def _let_in(self, access: list[dict[str, str]]) -> None:
+        """Use *access* for what follows. A token is put into a URL at the last moment: no file sees it."""
+        self._access = access
+        tokens = {one["url"]: [one["real"]] for one in access if one["url"] != one["real"]}
+        if any(self._tokens.get(url) != real for url, real in tokens.items()):
+            self._tokens |= tokens
+            self._connect()
 
     async def solve(self, request: dict[str, Any], _report: Report) -> list[dict[str, Any]]:
         """Choose packages. See `coopery_conda.solve` for the fields."""
-        self._access = request["access"]
+        self._let_in(request["access"])
         specs = [self._spec(text) for text in request["specs"]]
         sources, platforms = request["channels"], request["subdirs"]
         try:
@@ -95,9 +120,13 @@ class Rattler:
             raise Refused(reply) from exc
         return [_plain(record) for record in records]
 
+    async def match(self, request: dict[str, Any], _report: Report) -> list[int]:
+        """Numbers of the pairs whose package is not what their spec asks for. See `coopery_conda.unmet`."""
+        return [n for n, pair in enumerate(request["pairs"]) if not self._spec(pair["spec"]).matches(_record(pair))]
+
     async def fetch(self, request: dict[str, Any], report: Report) -> list[str]:
         """Fetch packages, verify and extract them. See `coopery_conda.fetch` for the fields."""
-        self._access = request["access"]
+        self._let_in(request["access"])
         slots = asyncio.Semaphore(_DOWNLOADS)
         unpacking = asyncio.Semaphore(os.cpu_count() or 1)
 
@@ -114,10 +143,25 @@ class Rattler:
                 raise result
         return [str(result) for result in done]
 
+    async def look(self, request: dict[str, Any], _report: Report) -> list[dict[str, Any] | None]:
+        """What channels say of single files; None for what they do not list. See `coopery_conda.exchange`."""
+        self._let_in(request["access"])
+        groups: dict[tuple[str, Any], set[str]] = {}
+        for one in request["packages"]:
+            groups.setdefault((one["channel"], one["subdir"]), set()).add(one["name"])
+        found: dict[tuple[str, Any, str], dict[str, Any]] = {}
+        for (channel, subdir), names in groups.items():
+            try:
+                answer = await self._gateway.query([channel], [subdir], sorted(names), recursive=False)
+            except GatewayError as exc:
+                raise Refused(await self._channel_trouble([channel], [subdir], str(exc))) from exc
+            found |= {(channel, subdir, r.file_name): _told(r) for records in answer for r in records}
+        return [found.get((one["channel"], one["subdir"], one["file_name"])) for one in request["packages"]]
+
     def _headers(self, host: str, path: str) -> dict[str, str] | None:
         """Users' names and passwords, for requests below the channels that the parent gave them for."""
         for one in self._access:
-            if one["host"] == host and path.startswith(f"{one['path']}/"):
+            if one["authorization"] and one["host"] == host and path.startswith(f"{one['path']}/"):
                 return {"Authorization": one["authorization"]}
         return None
 
@@ -230,6 +274,18 @@ class _Sink:
         _check(self._package, self._hash.hexdigest())
 
 
+def _record(pair: dict[str, Any]) -> PackageRecord:
+    """As much of a record as a lock has."""
+    return PackageRecord(
+        name=pair["name"],
+        version=pair["version"],
+        build=BuildString(pair["build"]),
+        build_number=0,
+        subdir=pair["subdir"],
+        sha256=bytes.fromhex(pair["sha256"]),
+    )
+
+
 def _check_local(package: dict[str, Any], archive: Path, report: Report) -> None:
     digest = hashlib.sha256()
     try:
@@ -293,6 +349,15 @@ def _plain(record: RepoDataRecord) -> dict[str, Any]:
         "channel": record.channel,
         "sha256": record.sha256.hex() if record.sha256 else "",
         "size": record.size or 0,
+    }
+
+
+def _told(record: RepoDataRecord) -> dict[str, Any]:
+    return {
+        **_plain(record),
+        "md5": record.md5.hex() if record.md5 else "",
+        "depends": list(record.depends),
+        "constrains": list(record.constrains),
     }
 
 

@@ -14,6 +14,7 @@ from coopery.errors import ResolveError
 from coopery.lock import Artifact
 from coopery.settings import Settings
 from coopery.target import Resolved
+from coopery.wire.login import Logins
 from coopery_conda import channels
 from coopery_conda.channels import NOARCH, Spec
 from coopery_conda.process import Ask, Refusal
@@ -46,7 +47,7 @@ class Question:
     subdir: str
     virtual: tuple[tuple[str, str, str], ...]
     prefer: tuple[Artifact, ...] = ()
-    access: tuple[dict[str, str], ...] = field(default=(), repr=False)
+    access: tuple[dict[str, Any], ...] = field(default=(), repr=False)
 
     def request(self) -> dict[str, Any]:
         """As the worker takes it."""
@@ -75,24 +76,31 @@ class Question:
 
 
 def question(
-    content: Conda, root: Path, settings: Settings, target: Resolved, prefer: Iterable[Artifact] = ()
+    content: Conda,
+    root: Path,
+    settings: Settings,
+    target: Resolved,
+    prefer: Iterable[Artifact] = (),
+    logins: Logins | None = None,
 ) -> Question:
     """Put *content* into the form of a question.
 
     Raises:
         ResolveError: conda has no packages for the platform.
+        SettingsError: the netrc file cannot be read.
     """
     specs = tuple(channels.spec(text) for text in sorted(content.dependencies))
     names = channels.all_channels(content.channels, specs)
     urls = {name: channels.url_of(name, root, settings) for name in names}
+    logins = logins or Logins()
     return Question(
         channels=names,
-        urls={name: channels.without_user(url) for name, url in urls.items()},
+        urls={name: channels.without_access(url) for name, url in urls.items()},
         specs=specs,
         subdir=channels.subdir_of(target.platform),
         virtual=virtual_packages(target),
         prefer=tuple(prefer),
-        access=tuple(filter(None, map(channels.access, urls.values()))),
+        access=channels.accesses(urls.values(), logins),
     )
 
 

@@ -1,8 +1,9 @@
 """The child process: ``python -m coopery_conda.worker REPODATA_FOLDER``. JSON lines in, JSON lines out.
 
-A request is ``{"do": "solve" | "fetch", …}``. Answers are any number of ``{"progress": …}``, then one ``{"result": …}``
-or ``{"refused": …}`` or ``{"failed": …}``. It ends when its standard input does, whatever it is doing: nobody waits any
-more. It ends by ``os._exit``, since py-rattler 0.28 can abort an interpreter that ends in the ordinary way.
+A request is ``{"do": "solve" | "match" | "fetch" | "look", …}``. Answers are any number of ``{"progress": …}``, then
+one ``{"result": …}`` or ``{"refused": …}`` or ``{"failed": …}``. It ends when its standard input does, whatever it is
+doing: nobody waits any more. It ends by ``os._exit``, since py-rattler 0.28 can abort an interpreter that ends in the
+ordinary way.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ async def _serve(requests: asyncio.Queue[dict[str, Any]], channel: _Channel, rep
     from coopery_conda.rattler import Rattler, Refused
 
     rattler = Rattler(repodata)
-    verbs = {"solve": rattler.solve, "fetch": rattler.fetch}
+    verbs = {"solve": rattler.solve, "match": rattler.match, "fetch": rattler.fetch, "look": rattler.look}
     while True:
         request = await requests.get()
         try:

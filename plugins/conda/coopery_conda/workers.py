@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,11 @@ class Workers:
 
     Args:
         repodata: folder for channel indexes.
-        ca_bundle: certificates to trust; empty: the system's.
+        env: variables for the workers over those of this process: proxies, certificates.
     """
 
-    def __init__(self, repodata: Path, ca_bundle: str) -> None:
-        self._repodata, self._ca_bundle = repodata, ca_bundle
+    def __init__(self, repodata: Path, env: Mapping[str, str]) -> None:
+        self._repodata, self._env = repodata, env
         self._idle: list[Worker] = []
         self._lock = threading.Lock()
 
@@ -45,7 +45,7 @@ class Workers:
     def _one(self) -> Iterator[Worker]:
         with self._lock:
             worker = self._idle.pop() if self._idle else None
-        worker = worker or Worker(self._repodata, self._ca_bundle)
+        worker = worker or Worker(self._repodata, self._env)
         try:
             yield worker
         except Refusal:

@@ -13,9 +13,10 @@ from typing import Final
 
 from attrs import frozen
 
-from coopery_conda.compiler import Compiler, Job
-from coopery_conda.files import adopt_folder, scratch, set_aside
-from coopery_conda.python import Python
+from coopery import use
+from coopery.bytecode.compiler import Compiler, Job
+from coopery.bytecode.python import Python
+from coopery.folders import adopt_folder, scratch, set_aside
 
 Module = tuple[str, str, Path | bytes]
 """Path in the prefix, path in the image, and the source: a file on this machine or its bytes."""
@@ -56,6 +57,7 @@ class BytecodeStore:
         """
         folder = self.root / key
         if (kept := _kept(folder)) is not None:
+            use.mark(folder, self.staging)
             return kept
         if folder.exists():
             set_aside(folder, self.staging)

@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all: made in staging, synced, renamed."""
+"""Folders that appear whole or not at all: made in staging, synced, renamed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def scratch(staging: Path, purpose: str) -> Iterator[Path]:
     """
     try:
         staging.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f"conda-{purpose}-", dir=staging))
+        folder = Path(tempfile.mkdtemp(prefix=f"{purpose}-", dir=staging))
     except OSError as exc:
         raise disk_error(exc) from exc
     try:

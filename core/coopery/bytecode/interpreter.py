@@ -10,13 +10,13 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
 from coopery.blobs import disk_error
+from coopery.bytecode.python import Python
 from coopery.layer import Entry
-from coopery_conda.python import Python
 
 _ASK: Final = (
     "import platform, sys; "
@@ -25,11 +25,11 @@ _ASK: Final = (
 _SECONDS: Final = 30
 
 
-def is_it(executable: Path, python: Python) -> bool:
-    """Whether the program at *executable* starts here and is a CPython of exactly that version."""
+def is_it(command: Sequence[str], python: Python) -> bool:
+    """Whether *command* starts something here, and that is a CPython of exactly that version."""
     try:
         done = subprocess.run(
-            [executable, "-s", "-S", "-B", "-c", _ASK],
+            [*command, "-s", "-S", "-B", "-c", _ASK],
             env={},
             cwd="/",
             stdin=subprocess.DEVNULL,
@@ -42,16 +42,16 @@ def is_it(executable: Path, python: Python) -> bool:
     return done.stdout.split() == [b"CPython", python.version.encode(), python.cache_tag.encode()]
 
 
-def running(python: Python) -> Path | None:
+def running(python: Python) -> tuple[str, ...] | None:
     """The interpreter that we run in, where it is the one."""
     same = platform.python_implementation() == "CPython" and platform.python_version() == python.version
-    return Path(sys.executable) if same and sys.executable and is_it(Path(sys.executable), python) else None
+    return _checked(sys.executable, python) if same and sys.executable else None
 
 
-def installed(python: Python) -> Path | None:
+def installed(python: Python) -> tuple[str, ...] | None:
     """``python3.12`` on this machine's PATH, where it is the one."""
     found = shutil.which(f"python{python.minor}")
-    return Path(found) if found and is_it(Path(found), python) else None
+    return _checked(found, python) if found else None
 
 
 def lay_out(entries: Iterable[Entry], root: Path) -> None:
@@ -78,6 +78,10 @@ def lay_out(entries: Iterable[Entry], root: Path) -> None:
         raise
     except OSError as exc:
         raise disk_error(exc) from exc
+
+
+def _checked(program: str, python: Python) -> tuple[str, ...] | None:
+    return (program,) if is_it((program,), python) else None
 
 
 def _make_folder(path: Path, folders: set[Path]) -> None:

@@ -55,16 +55,16 @@ class CompileError(BuildError):
 
 
 class Compiler:
-    """Compiles with the Python at *executable*. Threads may share it; processes start when they are needed.
+    """Compiles with the Python that *command* starts. Threads may share it; processes start when they are needed.
 
     Args:
-        executable: a Python of exactly the wanted version.
+        command: what starts a Python of exactly the wanted version.
         folder: an empty folder for the processes to be in.
         workers: how many at once.
     """
 
-    def __init__(self, executable: Path, folder: Path, workers: int = 2) -> None:
-        self._argv = [str(executable), "-s", "-S", "-B", "-c", _child()]
+    def __init__(self, command: Sequence[str], folder: Path, workers: int = 2) -> None:
+        self._argv = [*command, "-s", "-S", "-B", "-c", _child()]
         self._folder = folder
         self._idle: queue.LifoQueue[_Process | None] = queue.LifoQueue()
         for _ in range(workers):
@@ -154,7 +154,7 @@ class _Process:
 
 
 def _child() -> str:
-    return resources.files("coopery_conda").joinpath("compile_child.py").read_text(encoding="utf-8")
+    return resources.files("coopery.bytecode").joinpath("compile_child.py").read_text(encoding="utf-8")
 
 
 def _batches(jobs: Sequence[Job]) -> Iterator[Sequence[Job]]:
