@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
 
-from coopery import tree
+from coopery import encoding, tree
 from coopery.definition import Base, ContextBase, CopyStep, LayoutBase
 from coopery.digest import Digest
 from coopery.tree import Node
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from coopery.dockerignore import Ignore
 
 CONTEXT_TAG: Final = "coopery.context.v1"
+WHEELS_TAG: Final = "coopery.wheels.v1"
 
 
 def of_copy(step: CopyStep, path: Path) -> tuple[Digest, tuple[Node, ...]]:
@@ -52,6 +53,33 @@ def of_base(base: Base, path: Path, platform: str) -> tuple[Digest, tuple[Node, 
         case ContextBase():
             return _context(base, path)
     return Digest("sha256:" + tree.hash_file(path)[1]), ()
+
+
+def local_links(entry: str) -> str | None:
+    """The path of the folder that an entry of ``pip.find_links`` names; None for a URL on the network."""
+    if "://" not in entry:
+        return entry
+    scheme, _, rest = entry.partition("://")
+    if scheme.lower() != "file":
+        return None
+    from urllib.request import url2pathname
+
+    return url2pathname("/" + rest.partition("/")[2])
+
+
+def of_links(path: Path) -> Digest:
+    """Content of a folder of wheels: the names and bytes of the ``.whl`` files that lie directly in it.
+
+    Raises:
+        ValueError: it is no folder, or a wheel in it cannot be read.
+    """
+    try:
+        names = sorted(name for name in os.listdir(path) if name.endswith(".whl"))
+    except OSError as exc:
+        raise ValueError(f"expected a folder of wheels, but it cannot be read: {exc.strerror}") from exc
+    wheels = [[tree.text(name, str(path)), tree.hash_file(os.path.realpath(path / name))[1]] for name in names]
+    wheels.sort(key=lambda wheel: wheel[0].encode())
+    return Digest("sha256:" + encoding.digest(WHEELS_TAG, *wheels))
 
 
 def _layout(path: Path, tag: str, platform: str) -> Digest:

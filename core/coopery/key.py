@@ -36,7 +36,7 @@ from coopery.definition import (
 )
 from coopery.errors import DefinitionError, PluginError, Problem
 from coopery.reference import normalize
-from coopery.sealed import Sealed, SealedBase, SealedStep
+from coopery.sealed import Sealed, SealedBase, SealedLinks, SealedStep
 
 KEY_TAG: Final = "coopery.key.v1"
 STEP_TAG: Final = "coopery.step.v1"
@@ -90,7 +90,7 @@ def identity(sealed: Sealed) -> Identity:
         {"base": _base(evolve(sealed.base, base=environment.base))},
         steps=(steps, []),
         conda=(environment.conda and _conda(environment.conda), None),
-        pip=(environment.pip and _pip(environment.pip), None),
+        pip=(environment.pip and _pip(environment.pip, sealed.links), None),
         spark=(environment.spark and _spark(environment.spark), None),
         target=(_target(environment.target), {}),
         prefix=(environment.prefix, "/opt/env"),
@@ -153,7 +153,7 @@ def _conda(conda: Conda) -> Identity:
     return _with({}, channels=(list(conda.channels), []), dependencies=(list(conda.dependencies), []))
 
 
-def _pip(pip: Pip) -> Identity:
+def _pip(pip: Pip, links: tuple[SealedLinks, ...]) -> Identity:
     return _with(
         {},
         requirements=(list(pip.requirements), []),
@@ -161,6 +161,7 @@ def _pip(pip: Pip) -> Identity:
         index_url=(pip.index_url, ""),
         extra_index_urls=(list(pip.extra_index_urls), []),
         find_links=(list(pip.find_links), []),
+        wheels=([one.content for one in links], []),
         pre=(pip.pre, False),
         no_binary=(list(pip.no_binary), []),
         only_binary=(list(pip.only_binary), []),

@@ -25,7 +25,7 @@ from coopery.definition import (
 )
 from coopery.digest import Digest
 from coopery.errors import DefinitionError, IntegrityError, Problem
-from coopery.sealed import Sealed, SealedBase, SealedStep
+from coopery.sealed import Sealed, SealedBase, SealedLinks, SealedStep
 
 if TYPE_CHECKING:
     from coopery.tree import Node
@@ -43,12 +43,13 @@ def seal(environment: Environment) -> Sealed:
     problems: list[Problem] = []
     base = _seal_base(environment.base, environment, problems)
     steps = [_seal_step(step, index, environment, problems) for index, step in enumerate(environment.steps)]
+    links = _seal_links(environment, problems) if environment.pip and environment.pip.find_links else ()
     if problems:
         raise DefinitionError(problems)
-    return Sealed(environment, base, tuple(steps))
+    return Sealed(environment, base, tuple(steps), links)
 
 
-def recheck(sealed: SealedStep | SealedBase) -> tuple[Node, ...]:
+def recheck(sealed: SealedStep | SealedBase | SealedLinks) -> tuple[Node, ...]:
     """Read local content again, at the moment of use. A layout is left alone: its digest is checked when fetched.
 
     Returns:
@@ -60,7 +61,7 @@ def recheck(sealed: SealedStep | SealedBase) -> tuple[Node, ...]:
     """
     if sealed.path is None or sealed.content is None:
         return ()
-    place = sealed.field_path if isinstance(sealed, SealedStep) else "$.base"
+    place = "$.base" if isinstance(sealed, SealedBase) else sealed.field_path
     try:
         now, nodes = _read_again(sealed, sealed.path)
     except ValueError as exc:
@@ -89,6 +90,8 @@ def _seal_base(base: Base, environment: Environment, problems: list[Problem]) ->
 
     name = type(base).__name__.removesuffix("Base").lower()
     found, path = _noting(problems, f"$.base.{name}", environment.root, where, digest)
+    if isinstance(base, DockerfileBase | ContextBase):
+        return SealedBase(base, found, path, arguments=environment.build.arguments, secrets=environment.build.secrets)
     return SealedBase(base, found, path)
 
 
@@ -109,6 +112,20 @@ def _seal_step(step: Step, index: int, environment: Environment, problems: list[
     return SealedStep(step, found, path, field_path)
 
 
+def _seal_links(environment: Environment, problems: list[Problem]) -> tuple[SealedLinks, ...]:
+    from coopery import content
+
+    found = []
+    for index, entry in enumerate(environment.pip.find_links if environment.pip else ()):
+        where = content.local_links(entry)
+        if where is not None:
+            field_path = f"$.pip.find_links[{index}]"
+            digest, path = _noting(problems, field_path, environment.root, where, content.of_links)
+            if digest is not None and path is not None:
+                found.append(SealedLinks(digest, path, field_path))
+    return tuple(found)
+
+
 def _noting(
     problems: list[Problem], field_path: str, root: Path, text: str, digest: Callable[[Path], Digest]
 ) -> tuple[Digest | None, Path | None]:
@@ -121,12 +138,14 @@ def _noting(
         return None, None
 
 
-def _read_again(sealed: SealedStep | SealedBase, path: Path) -> tuple[Digest | None, tuple[Node, ...]]:
+def _read_again(sealed: SealedStep | SealedBase | SealedLinks, path: Path) -> tuple[Digest | None, tuple[Node, ...]]:
     from coopery import content
 
     if isinstance(sealed, SealedStep):
         assert isinstance(sealed.step, CopyStep)  # noqa: S101 - no other kind of step has content
         return content.of_copy(sealed.step, path)
+    if isinstance(sealed, SealedLinks):
+        return content.of_links(path), ()
     if isinstance(sealed.base, LayoutBase):
         return sealed.content, ()
     return content.of_base(sealed.base, path, "")

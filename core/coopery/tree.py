@@ -149,7 +149,7 @@ def _walk(top: Path, excludes: Callable[[str], bool], enter_excluded: bool) -> I
             if stat.S_ISDIR(mode):
                 yield Node(path, "directory", source), skipped
                 for name in os.listdir(source):
-                    inner = _text(name, source)
+                    inner = text(name, source)
                     waiting.append((f"{path}/{inner}" if path else inner, f"{source}/{name}"))
             elif not skipped:
                 yield _leaf(path, source, mode), False
@@ -159,7 +159,7 @@ def _walk(top: Path, excludes: Callable[[str], bool], enter_excluded: bool) -> I
 
 def _leaf(path: str, source: str, mode: int) -> Node:
     if stat.S_ISLNK(mode):
-        return Node(path, "symlink", source, target=_text(os.readlink(source), source))
+        return Node(path, "symlink", source, target=text(os.readlink(source), source))
     if not stat.S_ISREG(mode):
         raise TreeError(source, f"expected a file, folder or symlink, got {_kind_of(mode)}")
     status, content = hash_file(source)
@@ -167,7 +167,7 @@ def _leaf(path: str, source: str, mode: int) -> Node:
     return Node(path, "file", source, executable, size=status.st_size, sha256=content)
 
 
-def _text(name: str, where: str) -> str:
+def text(name: str, where: str) -> str:
     """*name*, which Python decoded by the locale, as the UTF-8 that its bytes are: a key knows no locale."""
     try:
         return os.fsencode(name).decode()

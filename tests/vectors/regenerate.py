@@ -16,7 +16,7 @@ from typing import Any
 
 from coopery import Environment, content, encoding, key
 from coopery.definition import CopyStep
-from coopery.sealed import Sealed, SealedBase, SealedStep
+from coopery.sealed import Sealed, SealedBase, SealedLinks, SealedStep
 
 FOLDER = Path(__file__).parent
 SMALL = 200
@@ -27,7 +27,12 @@ def sealed(vector: dict[str, Any]) -> Sealed:
     environment = Environment.from_dict(vector["definition"])
     contents = vector.get("contents", {})
     steps = (SealedStep(step, contents.get(f"$.steps[{at}]")) for at, step in enumerate(environment.steps))
-    return Sealed(environment, SealedBase(environment.base, contents.get("$.base")), tuple(steps))
+    links = (
+        SealedLinks(digest, Path(), place)
+        for place, digest in contents.items()
+        if place.startswith("$.pip.find_links[")
+    )
+    return Sealed(environment, SealedBase(environment.base, contents.get("$.base")), tuple(steps), tuple(links))
 
 
 def keyed(vector: dict[str, Any]) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def load(path: str | os.PathLike[str]) -> Environment:
     reading = Reading(Path(os.path.abspath(shown)).parent if "\0" not in shown else Path())
     text = read_text(shown, shown, reading, Node(None, file=shown))
     document = parse(text, shown, reading) if text is not None else None
-    return _finish(document, reading)
+    return evolve(_finish(document, reading), file=Path(os.path.abspath(shown)))
 
 
 def from_dict(document: Mapping[str, Any], root: str | os.PathLike[str] = ".") -> Environment:
@@ -58,15 +58,17 @@ def _finish(document: Node | None, reading: Reading) -> Environment:
     reading.finish()
     if environment is None:
         raise AssertionError("a definition was refused without a problem")
-    return evolve(environment, root=reading.root, places=partial(_place, document))
+    return evolve(environment, root=reading.root, places=partial(_place, document, reading.lines))
 
 
-def _place(node: Node | None, value: str) -> str:
-    """``file:line:column: $.field.path`` of the first scalar that is *value*; empty where there is none."""
+def _place(node: Node | None, lines: Mapping[str, Node], value: str) -> str:
+    """``file:line:column: $.field.path`` of the first scalar that is *value*, or of a line of a requirements file."""
     waiting = [node] if node is not None and node.line else []
+    if value in lines and waiting:
+        waiting.insert(0, lines[value])
     while waiting:
         node = waiting.pop()
-        if node.value == value:
+        if node.value == value or node is lines.get(value):
             return f"{node.file}:{node.line}:{node.column}: {node.path}"
         if isinstance(node.value, dict):
             waiting += reversed(node.value.values())

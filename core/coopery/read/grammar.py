@@ -148,6 +148,9 @@ def mode(text: str) -> int:
 
 # RFC 3986, section 3: scheme, authority with perhaps user information, the rest.
 _URL: Final = Pattern(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?#]*)(?P<rest>.*)", re.DOTALL)
+_URL_CHARACTERS: Final = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]*")
+"""What may stand in a URI as it is; programs differ in how they read anything else. Section 2 of the same."""
+_HOST: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_][A-Za-z0-9_.-]*)(?::[0-9]{1,5})?")
 _AUTHORITY_END: Final = re.compile(r"[/?#]")
 _CONDA_TOKEN: Final = Pattern(r"/t/[^/]+(/|$)")
 _SCHEMES: Final = ("https", "http", "file")
@@ -159,8 +162,11 @@ def url(text: str, schemes: tuple[str, ...] = _SCHEMES) -> str:
     match = _URL.fullmatch(text)
     if match is None or match["scheme"] not in schemes or " " in text:
         _fail(f"a URL ({', '.join(schemes)})", text)
-    if match["scheme"] != "file" and not match["authority"]:
-        _fail("a URL with a host", text)
+    if match["scheme"] != "file":
+        if not _HOST.fullmatch(match["authority"].rpartition("@")[2]):  # no_credentials has left a user to ssh alone
+            raise Mistake("expected a URL with a host, as host or host:port")  # not shown: it may be half a password
+        if not _URL_CHARACTERS.fullmatch(text):
+            _fail("a URL of plain characters", text, "write others as %XX, and hosts as xn--…")
     return text
 
 

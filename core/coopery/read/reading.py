@@ -32,11 +32,13 @@ class Reading:
     Attributes:
         root: the definition's folder.
         problems: so far, in the order found.
+        lines: requirement as it is kept → where it stands, perhaps in another file.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.problems: list[Problem] = []
+        self.lines: dict[str, Node] = {}
         self._suggested = 0
 
     def problem(self, node: Node, message: str, remedy: str = "") -> None:

@@ -36,6 +36,7 @@ _CLAUSE: Final = Pattern(
 _PLAIN_CLAUSE: Final = Pattern(r"\s*(?:==|!=|<=|>=|<|>)\s*[0-9]+(?:\.[0-9]+)*\s*")  # most are; quick to compile
 _URL: Final = Pattern(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
 _VCS: Final = Pattern(r"(?:git|hg|svn|bzr)\+")
+_MARKER: Final = re.compile(r"\s+;\s*|;\s+")  # behind a URL, which may have a semicolon of its own; as pip
 _COMMIT: Final = Pattern(r"[0-9a-f]{7,64}")
 _ARCHIVES: Final = (".whl", ".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz")
 _LONGEST: Final = 4096
@@ -56,8 +57,9 @@ def requirement(text: str) -> str:
     if len(text) > _LONGEST:
         raise Mistake(f"expected a requirement of at most {_LONGEST} characters, found {len(text)}")
     if _VCS.match(text) or _URL.match(text):
-        _check_url(text.partition(" ;")[0].rstrip())
-        _check_marker(text.partition(" ;")[2], present=" ;" in text)
+        address, *marked = _MARKER.split(text, maxsplit=1)
+        _check_url(address)
+        _check_marker("".join(marked), present=bool(marked))
         return text
     _refuse_path(text)
     _check_named(text)

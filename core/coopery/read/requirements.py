@@ -104,11 +104,11 @@ class RequirementReader:
             if len(text) > _LONGEST:
                 raise Mistake(f"expected a line of at most {_LONGEST} characters, found {len(text)}")
             check(text.replace("\t", " "), lines=False)
-            text = _without_comment(text).strip(" \t")
+            text = without_comment(text).strip(" \t")
             if text.startswith("-"):
                 self._option_line(node, text)
             elif text:
-                self._requirement_line(text)
+                self._requirement_line(node, text)
         except Mistake as mistake:
             self.reading.mistake(node, mistake)
 
@@ -127,12 +127,13 @@ class RequirementReader:
 
     # --- requirements ----------------------------------------------------------------------------
 
-    def _requirement_line(self, text: str) -> None:
-        bare, hashes = _cut_hashes(text)
+    def _requirement_line(self, node: Node, text: str) -> None:
+        bare, hashes = cut_hashes(text)
         if option := _INNER_OPTION.search(bare.partition(";")[0]):
             remedy = f"write {option[1]} as an item, or a line, of its own: pip ignores it here"
             raise Mistake(f"expected a requirement, found the option {option[1]} after it", remedy)
         kept = " ".join([requirement(bare), *(f"--hash={entry}" for entry in hashes)])
+        self.reading.lines.setdefault(kept, node)
         (self._constrained if self._constraints else self._requirements).append(kept)
 
     # --- options ---------------------------------------------------------------------------------
@@ -207,13 +208,13 @@ class RequirementReader:
             outer = self._folder, self._shown, self._constraints
             self._folder, self._shown = posixpath.dirname(path), os.path.dirname(shown)
             self._constraints = constraints or self._constraints
-            for number, line in _logical_lines(text):
+            for number, line in logical_lines(text):
                 self.line(Node(line, node.path, shown, number, 1))
             self._folder, self._shown, self._constraints = outer
             self._stack.pop()
 
 
-def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
+def logical_lines(text: str) -> Iterator[tuple[int, str]]:
     """Lines with continuations joined, and the number of the line that each begins on.
 
     A comment line inside a continuation ends it, as in pip.
@@ -230,7 +231,7 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
         yield begun, " ".join(parts)
 
 
-def _without_comment(text: str) -> str:
+def without_comment(text: str) -> str:
     """*text* up to a ``#`` that stands at its beginning or after a space, as pip cuts it."""
     at = text.find("#")
     while at > 0 and text[at - 1] not in " \t":
@@ -238,7 +239,7 @@ def _without_comment(text: str) -> str:
     return text if at < 0 else text[:at]
 
 
-def _cut_hashes(text: str) -> tuple[str, list[str]]:
+def cut_hashes(text: str) -> tuple[str, list[str]]:
     """The requirement without its ``--hash`` options, and the hashes, sorted, each once."""
     bare, *options = re.split(r"[ \t](?=--hash\b)", text)
     hashes = set()

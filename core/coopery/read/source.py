@@ -14,7 +14,7 @@ MOST_BYTES: Final = 1 << 20
 LONGEST_LINE: Final = 1 << 16  # the YAML parser takes the square of a line's length over some of its tokens
 
 
-def read_text(path: str, shown: str, reading: Reading, asker: Node) -> str | None:
+def read_text(path: str, shown: str, reading: Reading, asker: Node, most: int = MOST_BYTES) -> str | None:
     """Text of the file at *path*, which the user knows as *shown*; None after noting why it cannot be had.
 
     Args:
@@ -22,9 +22,10 @@ def read_text(path: str, shown: str, reading: Reading, asker: Node) -> str | Non
         shown: what to call it in messages.
         reading: takes the problems.
         asker: the node that names the file; for the definition itself, a node with no line.
+        most: bytes that it may have; lock files are longer than definitions.
     """
     try:
-        data = _read_bytes(path)
+        data = _read_bytes(path, most)
         return _decode(data)
     except Mistake as mistake:
         subject = "" if asker.file == shown else f"{shown}: "
@@ -44,7 +45,7 @@ class _BadByte(Exception):  # noqa: N818 - carries a place inside the file; neve
         self.remedy = remedy
 
 
-def _read_bytes(path: str) -> bytes:
+def _read_bytes(path: str, most: int) -> bytes:
     """Open without blocking on a pipe, and look at what was opened rather than at what the name was."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -59,13 +60,14 @@ def _read_bytes(path: str) -> bytes:
         if not stat.S_ISREG(mode):
             raise Mistake("expected a regular file, found a pipe, socket or device")
         with open(descriptor, "rb", closefd=False) as stream:
-            data = stream.read(MOST_BYTES + 1)
+            data = stream.read(most + 1)
     except OSError as exc:
         raise Mistake(f"cannot be read: {_reason(exc)}") from exc
     finally:
         os.close(descriptor)
-    if len(data) > MOST_BYTES:
-        raise Mistake(f"expected at most {MOST_BYTES} bytes, found more", "a definition is a page or two of text")
+    if len(data) > most:
+        remedy = "a definition is a page or two of text" if most == MOST_BYTES else ""
+        raise Mistake(f"expected at most {most} bytes, found more", remedy)
     return data
 
 

@@ -25,14 +25,20 @@ _COLLECTION_TAGS: Final = ("!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"
 _TOKEN_OR_TAB: Final = re.compile(r'"(?:[^"\\\n]|\\.)*"|\t')
 
 
-def parse(text: str, file: str, reading: Reading) -> Node | None:
+def parse(text: str, file: str, reading: Reading, most_nodes: int = MOST_NODES) -> Node | None:
     """The one document in *text*; None after noting why there is none.
 
     Mistakes inside a document that can still be followed (a key twice, a tag) are noted, and the document returned.
+
+    Args:
+        text: all of it.
+        file: as the user named it.
+        reading: takes the problems.
+        most_nodes: values that it may hold, aliases written out.
     """
     if file.endswith(".json"):  # YAML takes no tab after a colon, JSON does; columns stay as they are
         text = _TOKEN_OR_TAB.sub(lambda token: " " if token[0] == "\t" else token[0], text)
-    composer = _Composer(file, reading)
+    composer = _Composer(file, reading, most_nodes)
     try:
         return composer.document(_events(text))
     except Mistake as mistake:
@@ -81,9 +87,10 @@ class _Open:
 
 
 class _Composer:
-    def __init__(self, file: str, reading: Reading) -> None:
+    def __init__(self, file: str, reading: Reading, most_nodes: int) -> None:
         self.file = file
         self.reading = reading
+        self.most_nodes = most_nodes
         self.count = 0
         self.open: list[_Open] = []
         self.anchors: dict[str, Node] = {}
@@ -207,8 +214,8 @@ class _Composer:
 
     def _count(self) -> None:
         self.count += 1
-        if self.count > MOST_NODES:
-            raise Mistake(f"expected at most {MOST_NODES} values, aliases written out; found more")
+        if self.count > self.most_nodes:
+            raise Mistake(f"expected at most {self.most_nodes} values, aliases written out; found more")
 
     def _put(self, node: Node, anchor: str | None) -> None:
         if anchor is not None:
