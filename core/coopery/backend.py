@@ -10,17 +10,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 from coopery.digest import Digest
 from coopery.files import Files
 from coopery.layer import Layer
-from coopery.place import Place
+from coopery.place import Place, RunRequest
 from coopery.sealed import SealedBase, SealedStep
 
 if TYPE_CHECKING:
     from coopery.base_source import BaseSource
     from coopery.blobs import BlobStore
+    from coopery.bytecode import Compilers
     from coopery.events import Emit
     from coopery.image import Assembled
     from coopery.settings import Settings
@@ -49,6 +50,27 @@ class Abilities:
     network: bool = False
     gpu: bool = False
     platforms: tuple[str, ...] = ("*",)
+
+
+@frozen
+class Examination:
+    """What a backend found out about its engine by trying it, for ``coopery doctor`` and for choosing a backend.
+
+    Attributes:
+        found: whether the engine's program or socket is there.
+        works: whether it did what was tried.
+        version: as the engine states it; empty where it could not be asked.
+        details: lines for people: storage driver, isolation, where it runs.
+        problem: why it does not work; empty where it does.
+        remedy: what to do about that.
+    """
+
+    found: bool
+    works: bool
+    version: str = ""
+    details: tuple[str, ...] = ()
+    problem: str = ""
+    remedy: str = ""
 
 
 @frozen
@@ -119,7 +141,19 @@ class Backend(Protocol):
     def materialize(self, snapshot: Snapshot, image: Assembled, new: Sequence[Layer], tag: str) -> Placed:
         """Put *image* (the snapshot's layers, then *new*) into this engine's place under *tag*.
 
-        Blobs of *new* are in ``workshop.blobs``. On return the place reports the image id, or an error was raised.
+        All its blobs are in ``workshop.blobs``. On return the place reports the image id, or an error was raised.
+        """
+        ...
+
+    def examine(self) -> Examination:
+        """Try the engine, within some seconds. Never raises for an engine that is absent or broken: it says so."""
+        ...
+
+    def run_snapshot(self, snapshot: Snapshot, request: RunRequest) -> int:
+        """Run a process on *snapshot* with this terminal's streams, to look at a step that failed; nothing is kept.
+
+        Returns:
+            Its exit status, as `coopery.place.Place.run` has it.
         """
         ...
 
@@ -134,6 +168,12 @@ class Placed:
     reference: str
 
 
+def _compilers(workshop: Workshop) -> Compilers:
+    from coopery.bytecode import Compilers
+
+    return Compilers(workshop.home / "interpreters", workshop.staging)
+
+
 @frozen
 class Workshop:
     """What core lends to plugins: folders, blobs, settings, and where to report. Never a global.
@@ -145,6 +185,9 @@ class Workshop:
         settings: the outside world: mirrors, CA bundle, proxies.
         base_sources: name of a ``base`` field → the registered source that makes it; PluginError when there is none.
         emit: reports one event; cheap, never raises.
+        compilers: make ``.pyc`` files by exactly the image's Python; one for a whole build, closed with it.
+        secrets: id → value of the build secrets that were given; never kept, never in a key.
+        step_seconds: after which a ``run:`` step is ended; 0: never.
     """
 
     home: Path
@@ -153,3 +196,6 @@ class Workshop:
     settings: Settings
     base_sources: Callable[[str], BaseSource]
     emit: Emit
+    compilers: Compilers = field(default=Factory(_compilers, takes_self=True), eq=False, repr=False)
+    secrets: Mapping[str, bytes] = field(factory=dict, eq=False, repr=False)
+    step_seconds: float = 0.0

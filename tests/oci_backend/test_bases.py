@@ -15,7 +15,6 @@ from coopery.definition import (
     DebianBase,
     DockerfileBase,
     Environment,
-    ImageBase,
     LayoutBase,
     RootfsBase,
     ScratchBase,
@@ -117,14 +116,6 @@ def test_debian_packages_come_from_their_source(make, image, tmp_path, events):
     assert asked == [(base, AMD64)]
     with pytest.raises(BaseError, match="it is for linux/amd64, and the target is linux/arm64"):
         OciBackend(workshop).fetch_base(SealedBase(base), "linux/arm64")
-
-
-def test_an_image_reference_is_refused_with_what_to_do_now(workshop):
-    with pytest.raises(
-        UnsupportedError, match=r"\$\.base\.image: backend 'oci' lacks the ability 'registry'"
-    ) as caught:
-        OciBackend(workshop).fetch_base(SealedBase(ImageBase("debian:12")), AMD64)
-    assert "base: {archive: base.tar}" in str(caught.value)
 
 
 @pytest.mark.parametrize("base", [DockerfileBase("Dockerfile"), ContextBase(".")])

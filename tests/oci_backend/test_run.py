@@ -249,7 +249,8 @@ def test_where_there_is_no_overlay_each_run_has_a_copy(small_image, running_shop
     assert (done.returncode, done.stdout) == (6, "x\n"), done.stderr
     for unpacked in (running_shop.home / "rootfs").iterdir():
         assert not (unpacked / "root" / "new").exists()
-    assert not (tmp_path / "upper" / "rootfs").exists()
+    copied = [path for path in (tmp_path / "upper" / "rootfs").rglob("*") if not path.is_dir()]
+    assert copied == [], "the folder is marked as used; nothing in it is touched"
     assert list((tmp_path / "upper" / "running").iterdir()) == []
 
 

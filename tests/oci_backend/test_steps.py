@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from coopery.definition import CopyStep, Environment, EnvStep, RunStep, ScratchBase, UserStep, WorkdirStep
-from coopery.errors import BackendError, IntegrityError, UnsupportedError
+from coopery.errors import IntegrityError, StepError, UnsupportedError
 from coopery.image import Assembled
 from coopery.layer import Entry
 from coopery.oci.layers_view import LayersFiles
@@ -111,7 +111,7 @@ class TestCopy:
         assert paths(files)["/x"] == ("file", 0o644, *ids)
 
     def test_an_unknown_owner(self, after):
-        with pytest.raises(BackendError, match=r"\$\.steps\[0\]\.owner: the image has no user 'stranger'"):
+        with pytest.raises(StepError, match=r"\$\.steps\[0\]\.owner: the image has no user 'stranger'"):
             after(CopyStep("app", "/x", owner="stranger"))
 
     def test_folders_of_the_base_keep_mode_and_owner(self, after):
@@ -155,14 +155,14 @@ class TestCopy:
         ],
     )
     def test_what_is_in_the_way(self, after, entries, step, said):
-        with pytest.raises(BackendError) as caught:
+        with pytest.raises(StepError) as caught:
             after(step, entries=entries)
         assert said in caught.value.message
-        assert caught.value.message.startswith("oci: $.steps[0]")
+        assert caught.value.message.startswith("$.steps[0]")
 
     def test_names_that_engines_take_for_whiteouts(self, after, source):
         (source / "app" / ".wh.x").touch()
-        with pytest.raises(BackendError, match="whiteout"):
+        with pytest.raises(StepError, match="whiteout"):
             after(CopyStep("app", "/x"))
 
     def test_what_changed_since_the_key_is_not_copied(self, workshop, make, source):
@@ -223,7 +223,7 @@ class TestWorkdir:
 
     @pytest.mark.parametrize("entry", [Entry("work"), Entry("work", "symlink", target="gone")])
     def test_what_is_in_the_way(self, after, entry):
-        with pytest.raises(BackendError, match=r"\$\.steps\[0\]\.workdir: /work"):
+        with pytest.raises(StepError, match=r"\$\.steps\[0\]\.workdir: /work"):
             after(WorkdirStep("/work"), entries=[entry])
 
 
@@ -235,7 +235,7 @@ class TestUser:
 
     @pytest.mark.parametrize("user", ["stranger", "0:strangers", "99999999999"])
     def test_a_name_must_exist(self, after, user):
-        with pytest.raises(BackendError, match=r"\$\.steps\[0\]\.user: "):
+        with pytest.raises(StepError, match=r"\$\.steps\[0\]\.user: "):
             after(UserStep(user))
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from coopery.oci.layers_view import LayersFiles
-from coopery_oci.users import Account, UnknownUser, account, owner
+from coopery.snapshots.users import Account, UnknownUser, account, owner
 
 HUGE = b"1" * 5000
 PASSWD = b"""root:x:0:0:root:/root:/bin/sh

@@ -1,4 +1,4 @@
-"""Fetching a base without an engine: from what is on this machine, or made by a registered base source."""
+"""Fetching a base without an engine: from this machine, from a registry, or made by a registered base source."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from coopery.errors import BaseError, IntegrityError, UnsupportedError
 from coopery.image import Assembled
 from coopery.oci.config import platform_of
 from coopery.seal import recheck
-from coopery_oci import config as _config
+from coopery.snapshots import config as _config
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,19 +28,14 @@ if TYPE_CHECKING:
     from coopery.backend import Workshop
     from coopery.sealed import SealedBase
 
-_INSTEAD = (
-    "until a backend that pulls images is installed, save the image and name the file: "
-    "`skopeo copy docker://IMAGE oci-archive:base.tar`, then `base: {archive: base.tar}`; "
-    "layout, rootfs and debian bases need no registry either"
-)
-
 
 def fetch(workshop: Workshop, base: SealedBase, platform: str, backend: str) -> Snapshot:
     """Fetch *base* for *platform*; every layer's blob is in ``workshop.blobs`` on return.
 
     Raises:
         BaseError: absent, damaged, changed since the key was made, or for another platform.
-        UnsupportedError: a base that needs a registry or an engine.
+        UnsupportedError: a base that needs an engine.
+        NetworkError: the registry cannot be reached, or refuses.
     """
     digest, image = _read(workshop, base, platform, backend)
     _check_platform(image, platform)
@@ -55,12 +50,14 @@ def _read(workshop: Workshop, base: SealedBase, platform: str, backend: str) -> 
             image = workshop.base_sources("debian").fetch(base, platform)
         case LayoutBase() | ArchiveBase() | RootfsBase():
             return _local(workshop, base, platform)
-        case ImageBase():
-            raise _refused(backend, "registry", "$.base.image")
+        case ImageBase(image=reference):
+            from coopery.registry.images import fetch_base
+
+            return fetch_base(workshop, reference, base.pinned, platform)
         case DockerfileBase():
-            raise _refused(backend, "dockerfile", "$.base.dockerfile")
+            raise UnsupportedError(backend, "dockerfile", "$.base.dockerfile")
         case ContextBase():
-            raise _refused(backend, "dockerfile", "$.base.context")
+            raise UnsupportedError(backend, "dockerfile", "$.base.context")
     return image.image_id, image
 
 
@@ -99,7 +96,3 @@ def _check_platform(image: Assembled, platform: str) -> None:
             f"$.base: it is for {found}, and the target is {platform}",
             remedy=f"set target: {{platform: {found}}}, or take a base for {platform}",
         )
-
-
-def _refused(backend: str, ability: str, place: str) -> UnsupportedError:
-    return UnsupportedError(backend, ability, place, remedy=_INSTEAD if ability == "registry" else "")

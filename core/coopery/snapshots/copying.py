@@ -12,13 +12,13 @@ from pathlib import Path
 from attrs import frozen
 
 from coopery.definition import CopyStep
-from coopery.errors import BackendError
+from coopery.errors import StepError
 from coopery.facts import Found, Obstacle, follow
 from coopery.files import Files
 from coopery.layer import Entry
+from coopery.snapshots.users import UnknownUser, owner
 from coopery.target import DIRECTORY_MODE
 from coopery.tree import Node
-from coopery_oci.users import UnknownUser, owner
 
 
 def entries(files: Files, step: CopyStep, nodes: Sequence[Node], place: str) -> tuple[Entry, ...]:
@@ -31,12 +31,12 @@ def entries(files: Files, step: CopyStep, nodes: Sequence[Node], place: str) -> 
         place: field path of the step, for messages.
 
     Raises:
-        BackendError: something in the image is in the way, or it lacks the owner.
+        StepError: something in the image is in the way, or it lacks the owner.
     """
     try:
         uid, gid = owner(files, step.owner)
     except UnknownUser as exc:
-        raise BackendError("oci", f"{place}.owner: {exc}", remedy="write numbers, as in 1000:1000") from exc
+        raise StepError(f"{place}.owner: {exc}", remedy="write numbers, as in 1000:1000") from exc
     copy = _Copy(files, step, place, uid, gid)
     made: dict[str, Entry] = {}
     for node in nodes:
@@ -49,12 +49,12 @@ def folder_entries(files: Files, path: str, place: str) -> tuple[Entry, ...]:
     """Entries that make the folder *path* and what is missing above it; none where it is there already.
 
     Raises:
-        BackendError: something that is no folder is in the way.
+        StepError: something that is no folder is in the way.
     """
     found = _followed(files, path, place)
     if found.stat is not None:
         if found.stat.kind != "directory":
-            raise BackendError("oci", f"{place}: {path} is a {found.stat.kind} in the image, no folder")
+            raise StepError(f"{place}: {path} is a {found.stat.kind} in the image, no folder")
         return ()
     return (*parents(files, found.path, (0, 0)), _folder(found.path, 0, 0))
 
@@ -124,18 +124,18 @@ class _Copy:
         mode = self.step.mode if self.step.mode is not None else 0o755 if node.executable else 0o644
         return Entry(path[1:], "file", mode, source=Path(node.source), size=node.size, uid=self.uid, gid=self.gid)
 
-    def _in_the_way(self, path: str, what: str) -> BackendError:
-        return BackendError("oci", f"{self.place}.to: in the image, {path} {what}")
+    def _in_the_way(self, path: str, what: str) -> StepError:
+        return StepError(f"{self.place}.to: in the image, {path} {what}")
 
 
 def _followed(files: Files, path: str, place: str) -> Found:
     try:
         found = follow(files, path)
     except Obstacle as exc:
-        raise BackendError("oci", f"{place}: {path} cannot be reached in the image: {exc}") from exc
+        raise StepError(f"{place}: {path} cannot be reached in the image: {exc}") from exc
     if found.dangling:
         message = f"{place}: {path}: in the image, the symlink {found.dangling} names {found.path}, which is missing"
-        raise BackendError("oci", message)
+        raise StepError(message)
     return found
 
 

@@ -1,6 +1,7 @@
 """Steps without an engine: copy, env, workdir and user need nothing executed. Equal inputs give equal bytes.
 
-``run:`` needs a backend that can; core refuses it before anything is fetched, and so does this module.
+``run:`` needs an engine: a backend that has one keeps such steps to itself; core refuses them for the others before
+anything is fetched, and so does this module.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from attrs import evolve
 from coopery import digest as _digest
 from coopery.backend import Snapshot
 from coopery.definition import CopyStep, EnvStep, RunStep, UserStep, WorkdirStep
-from coopery.errors import BackendError, PackageError, UnsupportedError
+from coopery.errors import PackageError, StepError, UnsupportedError
 from coopery.layer import Entry, Layer, Tree
 from coopery.layers.cut import cut_into
 from coopery.seal import recheck
-from coopery_oci import config as _config
-from coopery_oci import copying
-from coopery_oci.users import UnknownUser, account
+from coopery.snapshots import config as _config
+from coopery.snapshots import copying
+from coopery.snapshots.users import UnknownUser, account
 
 if TYPE_CHECKING:
     from coopery.backend import Workshop
@@ -30,8 +31,12 @@ RECIPE: Final = "coopery.oci.step.v1"
 """Raise it when a step comes to mean other bytes: all step keys change with it."""
 
 
-def identity(step: SealedStep) -> Mapping[str, Any]:
-    """All that can change what *step* gives on a given snapshot. Pure."""
+def identity(step: SealedStep, backend: str) -> Mapping[str, Any]:
+    """All that can change what *step* gives on a given snapshot. Pure.
+
+    Raises:
+        UnsupportedError: a ``run:`` step; *backend* is named.
+    """
     match step.step:
         case CopyStep(to=to, mode=mode, owner=owner):
             parts: dict[str, Any] = {"copy": step.content, "to": to, "mode": mode, "owner": owner}
@@ -42,7 +47,7 @@ def identity(step: SealedStep) -> Mapping[str, Any]:
         case UserStep(user=user):
             parts = {"user": user}
         case RunStep():
-            raise _cannot_run(step)
+            raise _cannot_run(step, backend)
     return {"recipe": RECIPE, **parts}
 
 
@@ -52,7 +57,7 @@ def run_step(workshop: Workshop, files: Files, base: Snapshot, step: SealedStep)
     Raises:
         UnsupportedError: a ``run:`` step.
         IntegrityError: what is copied changed since the key was made.
-        BackendError: the image has something in the way, or lacks the user.
+        StepError: the image has something in the way, or lacks the user.
     """
     match step.step:
         case CopyStep() as copy:
@@ -67,7 +72,7 @@ def run_step(workshop: Workshop, files: Files, base: Snapshot, step: SealedStep)
             _check_user(files, user, step.field_path)
             return _after(base, f"coopery: user {user}", User=user)
         case RunStep():
-            raise _cannot_run(step)
+            raise _cannot_run(step, base.backend)
 
 
 def _copy(workshop: Workshop, files: Files, base: Snapshot, step: SealedStep, copy: CopyStep) -> Snapshot:
@@ -88,7 +93,7 @@ def _cut(workshop: Workshop, name: str, entries: Sequence[Entry], place: str) ->
     try:
         layer, _ = cut_into(workshop.blobs, [tree])
     except PackageError as exc:
-        raise BackendError("oci", f"{place}: {exc.message}") from exc
+        raise StepError(f"{place}: {exc.message}") from exc
     return layer
 
 
@@ -103,8 +108,8 @@ def _check_user(files: Files, user: str, place: str) -> None:
     try:
         account(files, user)
     except UnknownUser as exc:
-        raise BackendError("oci", f"{place}.user: {exc}", remedy="write a number, or a user that the base has") from exc
+        raise StepError(f"{place}.user: {exc}", remedy="write a number, or a user that the base has") from exc
 
 
-def _cannot_run(step: SealedStep) -> UnsupportedError:
-    return UnsupportedError("oci", "run", f"{step.field_path}.run")
+def _cannot_run(step: SealedStep, backend: str) -> UnsupportedError:
+    return UnsupportedError(backend, "run", f"{step.field_path}.run")

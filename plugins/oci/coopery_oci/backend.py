@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from coopery.backend import Abilities, Placed, Snapshot, Workshop
+from coopery.backend import Abilities, Examination, Placed, Snapshot, Workshop
 from coopery.home import Home
-from coopery.oci.layers_view import LayersFiles
 from coopery.oci.layout import Layout
 from coopery.places.layout import LayoutPlace
-from coopery_oci import base as _base
+from coopery.shelf import Shelf
+from coopery.snapshots.on_host import OnHost
 from coopery_oci import materialize as _materialize
-from coopery_oci import snapshots, steps
 
 if TYPE_CHECKING:
     from coopery.digest import Digest
@@ -26,14 +25,19 @@ NAME: Final = "oci"
 
 
 class OciBackend:
-    """Bases from this machine or from base sources, steps that execute nothing, images in an OCI layout."""
+    """Bases from this machine, registries or base sources, steps that execute nothing, images in an OCI layout."""
 
     name: ClassVar[str] = NAME
-    abilities: ClassVar[Abilities] = Abilities()
+    abilities: ClassVar[Abilities] = Abilities(registry=True)
+    shelves: ClassVar[tuple[Shelf, ...]] = (
+        Shelf("rootfs", "unpacked images", "image", locked=True),
+        Shelf("running", "runs", names=r"run-[a-z0-9_]{8}", passing=True),
+    )
 
     def __init__(self, workshop: Workshop) -> None:
         self._workshop = workshop
         self._home = Home(workshop.home)
+        self._host = OnHost(workshop, self.name)
 
     @property
     def place(self) -> LayoutPlace:
@@ -47,27 +51,39 @@ class OciBackend:
 
     def fetch_base(self, base: SealedBase, platform: str) -> Snapshot:
         """See `coopery.backend.Backend.fetch_base`."""
-        return _base.fetch(self._workshop, base, platform, self.name)
+        return self._host.fetch_base(base, platform)
 
     def find_snapshot(self, name: str) -> Snapshot | None:
         """See `coopery.backend.Backend.find_snapshot`."""
-        return snapshots.load(self._workshop, name, self.name)
+        return self._host.find_snapshot(name)
 
     def identity(self, step: SealedStep) -> Mapping[str, Any]:
         """See `coopery.backend.Backend.identity`."""
-        return steps.identity(step)
+        return self._host.identity(step)
 
     def run_step(self, base: Snapshot, step: SealedStep, name: str) -> Snapshot:
         """See `coopery.backend.Backend.run_step`."""
-        snapshot = steps.run_step(self._workshop, self.files(base), base, step)
-        snapshots.save(self._workshop, snapshot, name)
-        return snapshot
+        return self._host.run_step(base, step, name)
 
     def files(self, snapshot: Snapshot) -> Files:
         """See `coopery.backend.Backend.files`."""
-        return LayersFiles(snapshot.layers, self._workshop.blobs)
+        return self._host.files(snapshot)
 
     def materialize(self, snapshot: Snapshot, image: Assembled, new: Sequence[Layer], tag: str) -> Placed:  # noqa: ARG002 - the protocol's: other engines have the snapshot already
         """See `coopery.backend.Backend.materialize`."""
         layout = Layout(self._home.images, self._workshop.staging)
         return _materialize.materialize(layout, str(self._home.images), image, tag)
+
+    def examine(self) -> Examination:
+        """It needs nothing to build; whether it can also run images depends on the machine."""
+        from coopery_oci.ways import ways
+
+        allowed = ", ".join(way.name for way in ways())
+        return Examination(found=True, works=True, details=(f"runs images by {allowed}" if allowed else "builds only",))
+
+    def run_snapshot(self, snapshot: Snapshot, request: RunRequest) -> int:
+        """See `coopery.backend.Backend.run_snapshot`."""
+        from coopery.image import Assembled
+        from coopery_oci.run import run_image
+
+        return run_image(self._workshop, Assembled(snapshot.config, snapshot.layers), request)

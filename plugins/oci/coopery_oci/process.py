@@ -18,7 +18,7 @@ from coopery.errors import BackendError, UsageError
 from coopery.facts import Obstacle, find, follow
 from coopery.files import Files
 from coopery.place import RunRequest
-from coopery_oci.users import Account, UnknownUser, account
+from coopery.snapshots.users import Account, UnknownUser, account
 
 DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SHELLS: Final = ("/bin/bash", "/usr/bin/bash", "/bin/sh", "/usr/bin/sh")

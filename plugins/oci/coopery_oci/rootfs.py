@@ -6,11 +6,15 @@ import os
 import shutil
 import stat
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from coopery import digest as _digest
+from coopery import use
 from coopery.blobs import disk_error
+from coopery.errors import CacheError
 from coopery.files import Stat
 from coopery.oci.extract import extract
 from coopery_oci.inside.syscalls import sync_disk
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
     from coopery.backend import Workshop
     from coopery.image import Assembled
 
+_TRIES: Final = 10
 _NO_FOLLOW: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -36,6 +41,23 @@ def unpacked(workshop: Workshop, image: Assembled) -> Path:
         except OSError as exc:
             raise disk_error(exc) from exc
     return folder / "root"
+
+
+@contextmanager
+def held(workshop: Workshop, image: Assembled) -> Iterator[Path]:
+    """As `unpacked`, and not collected for as long as this lasts.
+
+    Raises:
+        IntegrityError, CacheError: as `unpacked`.
+    """
+    for _ in range(_TRIES):
+        root = unpacked(workshop, image)
+        with use.holding(root.parent) as there:
+            if there:  # it may have gone between our look and our lock
+                use.mark(root.parent, workshop.staging)
+                yield root
+                return
+    raise CacheError(f"{root.parent}: it goes as soon as it is made", remedy="look who removes it")
 
 
 def _unpack(workshop: Workshop, image: Assembled, folder: Path) -> None:

@@ -64,13 +64,13 @@ def run_image(workshop: Workshop, image: Assembled, request: RunRequest) -> int:
     config = image.document
     platform = platform_of(config)
     _check_platform(platform)
-    root = rootfs.unpacked(workshop, image)
-    files = rootfs.FolderFiles(root)
-    process = plan(files, config, request, os.environ)
-    ended = _first_that_works(workshop, process, files, root, platform)
-    if ended.exec_error is None:
-        return ended.status
-    workshop.emit(Warned(message=explain(process, files, ended.exec_error)))
+    with rootfs.held(workshop, image) as root:
+        files = rootfs.FolderFiles(root)
+        process = plan(files, config, request, os.environ)
+        ended = _first_that_works(workshop, process, files, root, platform)
+        if ended.exec_error is None:
+            return ended.status
+        workshop.emit(Warned(message=explain(process, files, ended.exec_error)))
     return NOT_FOUND if ended.exec_error in (errno.ENOENT, errno.ENOTDIR) else NOT_EXECUTABLE
 
 
