@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from coopery.digest import hex_of
 from coopery.errors import UsageError
 from coopery.oci.layout import Layout
 
@@ -51,11 +52,16 @@ def _parse(to: str, image: Image) -> tuple[str, Path, str]:
         )
     transport, path, tag = matched.groups()
     if transport == "docker-archive":
-        tag = tag or f"coopery:{image.key[:20]}"
+        tag = tag or f"coopery:{_default(image)}"
         if not _REPOSITORY.fullmatch(tag):
             raise UsageError(f"{tag!r} is no image name", remedy="write name:tag in lower case, as in train:v1")
     else:
-        tag = tag or image.key[:20]
+        tag = tag or _default(image)
         if not _TAG.fullmatch(tag):
             raise UsageError(f"{tag!r} is no tag", remedy="use letters, digits, '_', '.' and '-'")
     return transport, Path(path), tag
+
+
+def _default(image: Image) -> str:
+    """From the key; from the image id where it was pulled and has none."""
+    return (image.key or hex_of(image.id))[:20]

@@ -1,8 +1,8 @@
 """The OCI image format: layouts, archives, manifests, configs, and layer stacks read or unpacked without an engine.
 
 Source: OCI image spec v1.1, and the ``manifest.json`` form of ``docker save``. What is written, read and refused
-stands in ``docs/oci.md``. Nothing here touches a network: what a registry client will have to offer is
-`coopery.oci.source.Source`.
+stands in ``docs/oci.md``. Nothing here touches a network: `coopery.registry` is a
+`coopery.oci.source.Source` among others.
 
 Import from the modules, so that a cache hit loads `coopery.oci.layout` and nothing heavier:
 
@@ -13,5 +13,7 @@ Import from the modules, so that a cache hit loads `coopery.oci.layout` and noth
     validate        validate, validate_layout: the spec's rules, as product code
     layers_view     LayersFiles: an image's files with nothing unpacked
     extract         extract: an image's files in a folder
+    compressed      compress, twin: plain layers made ready to travel, once
+    fetching        fetch: all layers of an image from a source, several at once
     limits          Limits: how much of what others made is read
 """

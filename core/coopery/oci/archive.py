@@ -26,6 +26,7 @@ from coopery.oci.reference import check_ref_name, familiar
 from coopery.oci.source import FolderSource, Source, open_regular, read_small
 from coopery.oci.tar_file import Content, write_tar
 from coopery.oci.validate import validate
+from coopery.platform import DEFAULT as DEFAULT_PLATFORM
 
 
 def read_layout(path: Path, tag: str, platform: str, blobs: BlobStore) -> tuple[Digest, Assembled]:
@@ -49,6 +50,22 @@ def read_layout(path: Path, tag: str, platform: str, blobs: BlobStore) -> tuple[
         with open_regular(path / name) as file:
             files[name] = read_small(file, f"{path}/{name}")
     return _read(FolderSource(path), files["oci-layout"], files["index.json"], tag, platform, blobs)
+
+
+def look_into_layout(path: Path, tag: str, platform: str = "") -> Assembled:
+    """As `read_layout`, but no layer is read or copied: documents only. *platform* may be left out where it has one.
+
+    Raises:
+        BaseError, IntegrityError: as `read_layout`.
+    """
+    with open_regular(path / "oci-layout") as file:
+        check_marker(read_small(file, f"{path}/oci-layout"), str(path))
+    with open_regular(path / "index.json") as file:
+        entries = parse_index(read_small(file, f"{path}/index.json"), media.INDEX, f"{path}/index.json")
+    source = FolderSource(path)
+    there = platforms(entries, source)
+    wanted = platform or (there[0] if len(there) == 1 else DEFAULT_PLATFORM)
+    return load(source, _pick(entries, tag, wanted, source))
 
 
 def read_archive(

@@ -25,15 +25,15 @@ def take(source: Source, layer: Layer, blobs: BlobStore, limits: Limits = DEFAUL
         IntegrityError: other bytes than the descriptor or the config say, or beyond *limits*. Nothing is kept.
         StoreFull, CacheError: our disk refused.
     """
-    if _known(layer, blobs):
+    if known(layer, blobs):
         return
     where = f"{source.name}: layer {layer.digest}"
-    with source.open(layer.digest) as file, blobs.create(layer.digest) as writer:
+    with source.open(layer.digest) as file, blobs.create(layer.digest, where) as writer:
         tee = _Tee(file, writer, layer.size, where)
         _pass_through(tee, layer.media_type, layer.diff_id, limits, where)
         if writer.size != layer.size:
             raise IntegrityError(f"{where}: expected {layer.size} bytes, got {writer.size}")
-    _remember(layer, blobs)
+    remember(layer, blobs)
 
 
 def take_unnamed(file: Readable, size: int, diff_id: Digest, blobs: BlobStore, where: str) -> Layer:
@@ -47,12 +47,12 @@ def take_unnamed(file: Readable, size: int, diff_id: Digest, blobs: BlobStore, w
         return Layer(diff_id, diff_id, size)
     head = file.read(6)
     media_type = LAYER_OF[detect(head, where)]
-    with blobs.create(diff_id if media_type == TAR else None) as writer:
+    with blobs.create(diff_id if media_type == TAR else None, where) as writer:
         tee = _Tee(_Prefixed(head, file), writer, size, where)
         _pass_through(tee, media_type, diff_id, DEFAULT, where)
     assert writer.digest is not None  # noqa: S101 - set when the context ended
     layer = Layer(diff_id, writer.digest, writer.size, media_type)
-    _remember(layer, blobs)
+    remember(layer, blobs)
     return layer
 
 
@@ -103,7 +103,8 @@ class _Prefixed:
         return data
 
 
-def _known(layer: Layer, blobs: BlobStore) -> bool:
+def known(layer: Layer, blobs: BlobStore) -> bool:
+    """Whether the blob of *layer* is here, by its size, and known to have the layer's diff id."""
     if blobs.size(layer.digest) != layer.size:
         return False
     if layer.media_type == TAR:
@@ -114,7 +115,7 @@ def _known(layer: Layer, blobs: BlobStore) -> bool:
         return False
 
 
-def _remember(layer: Layer, blobs: BlobStore) -> None:
+def remember(layer: Layer, blobs: BlobStore) -> None:
     """Note that the blob, uncompressed, has that diff id; so a base is inflated once, not at every build."""
     if layer.media_type == TAR:
         return

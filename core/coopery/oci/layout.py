@@ -141,6 +141,10 @@ class Layout:
         """All tags, sorted."""
         return tuple(sorted(filter(None, (entry.annotation(media.REF_NAME) for entry in self._index.entries()))))
 
+    def entries(self) -> tuple[Descriptor, ...]:
+        """All that is listed, in the order of the index."""
+        return self._index.entries()
+
     @property
     def _source(self) -> StoreSource:
         return StoreSource(self._blobs, str(self._root))
