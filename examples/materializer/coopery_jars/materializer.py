@@ -39,6 +39,14 @@ class JarsMaterializer:
             raise ResolveError(f"{', '.join(missing)}: not in {where}", requirements=missing)
         return Resolution(tuple(found.values()), provided)
 
+    def unmet(
+        self, section: Section, artifacts: Sequence[Artifact], target: Resolved, provided: Provided
+    ) -> tuple[str, ...]:
+        """See `coopery.materializer.Materializer.unmet`: coordinates are exact, so names and versions say it all."""
+        wanted, locked = set(section.content.packages), {f"{a.name}:{a.version}" for a in artifacts}
+        differ = sorted(wanted ^ locked)
+        return tuple(f"{text}: {'not locked' if text in wanted else 'not asked for'}" for text in differ)
+
     def provides(self, artifacts: Sequence[Artifact], target: Resolved, provided: Provided) -> Provided:
         """See `coopery.materializer.Materializer.provides`: nothing that a later section would ask for."""
         return provided
