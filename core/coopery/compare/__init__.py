@@ -1,0 +1,1 @@
+"""Two environments beside each other, and one image beside itself built again."""
