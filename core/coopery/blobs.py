@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from coopery import digest as _digest
-from coopery import faults
+from coopery import faults, use
 from coopery.digest import Digest
 from coopery.errors import CacheError, IntegrityError, StoreFull
 
@@ -73,15 +73,25 @@ class BlobStore:
         return self._root.parent / kind / _digest.hex_of(_digest.parse(digest))
 
     def size(self, digest: Digest) -> int | None:
-        """Bytes of the blob, or None when it is not here."""
+        """Bytes of the blob, or None when it is not here.
+
+        Who asks is about to use it, so it is marked as used now: gc leaves it to whoever began to build before.
+        """
+        path = self.path(digest)
+        if not use.mark(path, self._staging):
+            return None
         try:
-            return self.path(digest).stat().st_size
+            return path.stat().st_size
         except FileNotFoundError:
             return None
 
     @contextmanager
-    def create(self, expected: Digest | None = None) -> Iterator[BlobWriter]:
+    def create(self, expected: Digest | None = None, where: str = "") -> Iterator[BlobWriter]:
         """Write one blob; it appears, whole and synced, when the context ends without an error.
+
+        Args:
+            expected: what its bytes must have as their digest; None: whatever they have.
+            where: whose bytes they are, for the message where they are others.
 
         Raises:
             IntegrityError: *expected* was given and the bytes are others. Nothing is kept.
@@ -99,7 +109,8 @@ class BlobStore:
                 yield writer
                 digest = writer._finish()
                 if expected is not None and digest != expected:
-                    raise IntegrityError(f"expected {expected}, got {digest} ({writer.size} bytes)")
+                    place = f"{where}: " if where else ""
+                    raise IntegrityError(f"{place}expected {expected}, got {digest} ({writer.size} bytes)")
                 faults.point("blob-fsync")
                 os.fsync(stream.fileno())
             self._adopt(temporary, digest)

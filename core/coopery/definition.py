@@ -216,6 +216,7 @@ class Environment:
         interpreter: a path in the image when the user manages Python: stage 2 is then skipped. None otherwise.
         runtime: settings of the process that runs in the image.
         root: folder that relative paths start from; no part of equality.
+        file: absolute path of the file that it was loaded from; its lock file stands beside. No part of equality.
         places: value as written → ``file:line:column: $.field.path``, to name in later errors; no part of equality.
     """
 
@@ -234,6 +235,7 @@ class Environment:
     tags: tuple[tuple[str, str], ...] = field(default=(), converter=_frozen_map)
     runtime: Runtime = Runtime()
     root: Path = field(factory=Path, eq=False, repr=False)
+    file: Path | None = field(default=None, eq=False, repr=False)
     places: Callable[[str], str] = field(default=_nowhere, eq=False, repr=False)
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal, NoReturn, Self, dataclass_transform
 
-Stage = Literal["base", "steps", "lock", "layers", "image"]
+Stage = Literal["base", "steps", "lock", "layers", "image", "push", "pull"]
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
@@ -111,6 +111,15 @@ class Warned(Event):
     message: str = ""
 
 
+class Retrying(Event):
+    """A server did not answer as it should; in ``seconds`` comes attempt ``attempt`` of ``attempts``."""
+
+    message: str = ""
+    seconds: float = 0.0
+    attempt: int = 0
+    attempts: int = 0
+
+
 class LayerDone(Event):
     """One layer is in the store: ``made`` now, or found there."""
 
@@ -119,8 +128,16 @@ class LayerDone(Event):
     made: bool = True
 
 
+class BaseMoved(Event):
+    """The tag of a base names another image than it did: the definition is built again, on that."""
+
+    reference: str = ""
+    before: str = ""
+    after: str = ""
+
+
 class PackagesMoved(Event):
-    """A rebuild resolved to other packages than the generation before. Lines are for people."""
+    """Other packages were resolved than the last generation's, or the lock file's. Lines are for people."""
 
     lines: tuple[str, ...] = ()
 
@@ -141,3 +158,7 @@ class BuildFailed(Event):
 
 
 Emit = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """An `Emit` that nobody listens to."""

@@ -54,12 +54,12 @@ class Image:
     """What a build returns: where the image is and what is inside. Equal for all callers of one key and place.
 
     Attributes:
-        key: what was asked for.
+        key: what was asked for; empty for an image that was pulled.
         id: OCI config digest.
         reference: what to give to an engine: ``oci:/path/to/layout:tag``.
         place: where it is, in words of the place.
         digest: manifest digest at that place.
-        generation: 1, or more after rebuilds.
+        generation: 1, or more after rebuilds; 0 for an image that was pulled.
         lock: digest of the lock; None when the user manages Python.
         platform: ``linux/amd64``.
         size: bytes of all blobs.
@@ -69,6 +69,7 @@ class Image:
         hit: True when nothing was built for this call. No part of equality.
         made: what this call did; empty on a hit. No part of equality.
         cached: False when the records could not be written and the next call will build again.
+        under: names the part of the lock file that it was built under; empty: none. No part of equality.
     """
 
     key: str
@@ -86,3 +87,4 @@ class Image:
     hit: bool = field(default=False, eq=False)
     made: Made = field(default=Made(), eq=False)
     cached: bool = field(default=True, eq=False)
+    under: str = field(default="", eq=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from attrs import frozen
@@ -14,7 +14,8 @@ from coopery.place import Presence
 from coopery.records import Placement, Resolution
 
 if TYPE_CHECKING:
-    from coopery.cache import Cache
+    from coopery.cache import Cache, Record
+    from coopery.digest import Digest
     from coopery.layer import Layer
     from coopery.lock import Lock
     from coopery.place import Place
@@ -44,14 +45,41 @@ class Ledger:
         self.cache = cache
         self.place = place
 
-    def resolution(self, key: str) -> Resolution | None:
-        """The newest resolution of *key*, or None."""
-        return records.resolution(self.cache.get("resolution", key))
+    def resolution(self, key: str, under: str = "") -> Resolution | None:
+        """The newest resolution of *key* under that part of a lock file, or None."""
+        return records.resolution(self.cache.get("resolution", records.resolution_name(key, under)))
+
+    def known(self, key: str, under: str = "") -> Iterator[Resolution]:
+        """What may be believed of *key*: its resolution under that part of a lock file, then one that it is made of."""
+        found = self.resolution(key, under)
+        if found is not None:
+            yield found
+        found = self.resolution(key) if under else None
+        if found is not None and found.locked_as == under:
+            yield found
+
+    def newest(self, key: str) -> Resolution | None:
+        """The resolution of *key* that was written last, whatever lock file it was made under; or None."""
+        return records.resolution(self._newest(key))
 
     def look(self, key: str) -> Image | None:
-        """The image of *key*, if it is known and really there: one store read and one existence check."""
-        known = self.resolution(key)
-        return None if known is None else self.locate(known)
+        """The image of *key*, if it is known and really there: see `believe`."""
+        known = self.newest(key)
+        return None if known is None else self.believe(known)
+
+    def believe(self, known: Resolution) -> Image | None:
+        """The image of *known*, if it is really there: one existence check.
+
+        Whoever looks is going to use it: it is marked as used first, so that what is then there stays for a while.
+        """
+        self._mark(known.placement.digest)
+        return self.locate(known)
+
+    def _mark(self, digest: Digest) -> None:
+        """Have the place note that *digest* is used now, where it takes such notes."""
+        mark: Callable[[Digest], object] | None = getattr(self.place, "mark", None)
+        if mark is not None:
+            mark(digest)
 
     def locate(self, known: Resolution) -> Image | None:
         """The image of *known* in the place; None when it is not there.
@@ -67,6 +95,18 @@ class Ledger:
                 return image(known, placed)
         return None
 
+    def record(self, image: Digest, placement: Placement) -> None:
+        """Remember that *image* is at *placement*, which the place has confirmed.
+
+        Raises:
+            CacheError: the store failed.
+        """
+        old = self.cache.get("placement", records.placement_name(image, placement.place))
+        if records.placement(old) == placement:
+            return
+        generation = old.generation if old is not None else 0
+        self.cache.put(records.placement_record(image, placement, generation + 1), generation)
+
     def find(self, ref: str) -> str:
         """The one recorded key that begins with *ref*.
 
@@ -74,15 +114,18 @@ class Ledger:
             NotFound: there is none.
             UsageError: there are several.
         """
-        return only(ref, [record.name for record in self.cache.list("resolution", ref)])
+        names = (record.name for record in self.cache.list("resolution", ref))
+        return only(ref, list(dict.fromkeys(records.key_of(name) for name in names)))
 
-    def details(self, key: str) -> Details:
-        """What is recorded of *key*.
+    def details(self, key: str, under: str = "") -> Details:
+        """What is recorded of *key* under that part of a lock file; of what was written last, where that is nothing.
 
         Raises:
             NotFound: nothing that reads back.
         """
-        record = self.cache.get("resolution", key)
+        held = next(self.known(key, under), None)
+        name = records.resolution_name(key, held.under) if held is not None else ""
+        record = self.cache.get("resolution", name) if name else self._newest(key)
         known = records.resolution(record)
         if record is None or known is None:
             raise NotFound(f"nothing is recorded for key {key}", remedy="coopery build makes it")
@@ -93,6 +136,10 @@ class Ledger:
         read = ((record, records.resolution(record)) for record in self.cache.list("resolution"))
         found = [self._details(known, record.written, record.writer) for record, known in read if known is not None]
         return tuple(sorted(found, key=lambda details: (-details.written, details.key)))
+
+    def _newest(self, key: str) -> Record | None:
+        found = (one for one in self.cache.list("resolution", key) if records.key_of(one.name) == key)
+        return max(found, key=lambda record: record.written, default=None)
 
     def _candidates(self, known: Resolution) -> Iterator[Placement]:
         if known.placement.place == self.place.name:
@@ -135,6 +182,7 @@ def image(known: Resolution, placed: Placement) -> Image:
         interpreter=known.interpreter,
         prefix=known.prefix,
         hit=True,
+        under=known.under,
     )
 
 

@@ -137,6 +137,9 @@ def words(event: _events.Event) -> str:  # noqa: PLR0911, PLR0912 - one case per
             return f"{event.stage}| {event.line}"
         case _events.Warned():
             return f"warning: {event.message}"
+        case _events.Retrying():
+            again = f"trying again in {event.seconds:.3f} s, {event.attempt} of {event.attempts}"
+            return f"{again}: {event.message}"
         case _events.LayerDone():
             return f"layers: {event.name} {'made' if event.made else 'reused'}, {event.size} bytes"
         case _events.PackagesMoved():

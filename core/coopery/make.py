@@ -13,28 +13,30 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
 
+from coopery import choosing, records, stage1, stage2
 from coopery import key as _key
-from coopery import records, stage1, stage2
 from coopery import target as _target
 from coopery.assemble import assemble
-from coopery.errors import BackendError, CacheError, CooperyError, ResolveError, UsageError
+from coopery.choosing import Chosen
+from coopery.errors import BackendError, CacheError, CooperyError, ResolveError
 from coopery.events import (
     BuildFailed,
     BuildFinished,
     BuildStarted,
     Emit,
     Event,
-    PackagesMoved,
     StageFinished,
     StageStarted,
     Warned,
 )
 from coopery.image import Image, Made
 from coopery.ledger import image as as_image
-from coopery.lock import Lock, moves
+from coopery.lockfile import Locked, asked
+from coopery.locking import Fit
 from coopery.logs import BuildLog
 from coopery.place import Presence
 from coopery.records import Placement, Resolution
+from coopery.seal import recheck
 from coopery.stage1 import Ground
 from coopery.target import Resolved
 
@@ -42,8 +44,11 @@ if TYPE_CHECKING:
     from coopery.backend import Backend
     from coopery.build import Builder
     from coopery.flight import Guard
+    from coopery.image import Assembled
     from coopery.layer import Layer, Tree
+    from coopery.lock import Lock
     from coopery.materializer import Configuration
+    from coopery.order import Order
     from coopery.sealed import Sealed
     from coopery.target import Provided
 
@@ -56,16 +61,18 @@ class _Packages:
     layers: tuple[Layer, ...] = ()
     configuration: Configuration | None = None
     provided: Provided | None = None
+    stale: tuple[str, ...] = ()
 
 
-def make(builder: Builder, sealed: Sealed, key: str, guard: Guard, *, rebuild: bool) -> Image:
-    """Build *sealed*, put the image into the builder's place, verify and record it.
+def make(builder: Builder, order: Order, guard: Guard) -> Image:
+    """Build what *order* wants, put the image into the builder's place, verify and record it.
 
     Raises:
         BuildError, CacheError, IntegrityError: what failed; the log is kept and named by the error.
     """
     started = time.monotonic()
-    log = BuildLog.create(builder.home.root, key)
+    key, sealed = order.key, order.sealed
+    log = BuildLog.create(builder.home.root, key, builder.settings.secrets())
     clock: Counter[str] = Counter()
 
     def emit(event: Event) -> None:
@@ -78,11 +85,11 @@ def make(builder: Builder, sealed: Sealed, key: str, guard: Guard, *, rebuild: b
     with log:
         emit(BuildStarted(key=key, name=sealed.environment.name, log=str(log.path)))
         try:
-            job = _Job(builder, sealed, key, guard, emit, str(log.path))
-            image = job.run(rebuild=rebuild)
+            image = _Job(builder, order, guard, emit, str(log.path)).run()
         except BaseException as exc:
             if isinstance(exc, CooperyError):
                 exc.log = str(log.path)
+                builder.redactor.error(exc)
             _name_places(exc, sealed)
             emit(BuildFailed(key=key, message=_words(exc), log=str(log.path)))
             raise
@@ -101,52 +108,75 @@ def _name_places(exc: BaseException, sealed: Sealed) -> None:
         exc.message = f"{listed}: {exc.message}"
 
 
-def resolve(builder: Builder, sealed: Sealed) -> Lock:
-    """Lay the ground and resolve, without building.
+def resolve(builder: Builder, order: Order, prefer: Lock | None, *, anew: bool) -> tuple[Chosen, Fit]:
+    """Lay the ground and choose packages, without building.
 
-    Raises:
-        UsageError: there are no packages to lock.
+    Args:
+        builder: whose base, settings and plugins are used.
+        order: what is wanted. If its lock answers, that is taken.
+        prefer: the lock to stay with where packages are resolved.
+        anew: resolve even so.
+
+    Returns:
+        The packages; and how the lock of *order* goes with the definition.
     """
-    from coopery import preflight
+    from coopery import locking, preflight
 
-    environment = sealed.environment
-    if not preflight.sections(environment):
-        raise UsageError("the definition has no packages, so there is nothing to lock")
+    environment = order.sealed.environment
     preflight.check(environment, builder.backend_name, builder.plugins_loaded)
     builder.home.make()
-    job = _Job(builder, sealed, _key.compute(sealed), None, builder.emit, "")
-    ground = stage1.lay(sealed, job.backend, builder.emit, job.key, fresh=False)
+    job = _Job(builder, order, None, builder.emit, "")
+    ground = job.ground(None)
     target = job.target(ground)
     stage2.check_prefix(ground.facts, environment.prefix)
-    with job.bench() as bench:
-        return bench.resolve(target)
+    with job.bench(ground) as bench:
+        locked = order.held.read() if order.held is not None else None
+        found = locking.fit(locked, asked(_key.identity(order.sealed)), target, bench) if locked else Fit()
+        if locked is not None and not found.reasons and not anew:
+            return Chosen(evolve(locked.lock, base=target.base, facts=target.used())), found
+        return Chosen(bench.resolve(target, prefer), found.reasons), found
 
 
 class _Job:
     """One build in progress: the parts that every stage needs, held once."""
 
-    def __init__(self, builder: Builder, sealed: Sealed, key: str, guard: Guard | None, emit: Emit, log: str) -> None:
+    def __init__(self, builder: Builder, order: Order, guard: Guard | None, emit: Emit, log: str) -> None:
         self.builder = builder
-        self.sealed = sealed
-        self.key = key
+        self.order = order
+        self.sealed = order.sealed
+        self.key = order.key
         self.emit = emit
         self.backend: Backend = builder.backend(emit)
         self._check: Callable[[], None] = guard.check if guard is not None else lambda: None
         self._log = log
         self._newest = 0  # generation of the newest record, even of one that does not read back
 
-    def run(self, *, rebuild: bool) -> Image:
+    def run(self) -> Image:
         """All stages, then the record."""
-        record = self.builder.cache.get("resolution", self.key)
+        record = self.builder.cache.get("resolution", records.resolution_name(self.key, self.order.under))
         before = records.resolution(record)
         self._newest = record.generation if record is not None else 0
         self._check()
-        ground = stage1.lay(self.sealed, self.backend, self.emit, self.key, fresh=rebuild)
+        believed = before if before is not None and not self.order.rebuild and self.order.accepts(before) else None
+        if believed is not None and (elsewhere := self._fetched(believed)) is not None:
+            return elsewhere
+        ground = self.ground(before)
         self._check()
-        packages = self._packages(ground, before, rebuild=rebuild)
+        packages = self._packages(ground, before)
         self._check()
-        resolution = self._put(ground, packages, before, rebuild=rebuild)
+        resolution = self._put(ground, packages, before)
         return self._record(resolution)
+
+    def ground(self, before: Resolution | None) -> Ground:
+        """Stage 1, on the base that is known for it."""
+        sealed = choosing.pinned(self.order, before, self.builder.settings)
+        return stage1.lay(sealed, self.backend, self.emit, self.key, fresh=self.order.rebuild)
+
+    def _fetched(self, known: Resolution) -> Image | None:
+        """The image as it was built before, from a registry that has it: no solve, no step."""
+        from coopery import pulling
+
+        return pulling.fetch_known(self.builder, known, self.emit)
 
     def target(self, ground: Ground) -> Resolved:
         """What solvers are told."""
@@ -155,19 +185,24 @@ class _Job:
             environment.target, ground.facts, ground.base.digest, environment.prefix, environment.build.bytecode
         )
 
-    def bench(self) -> stage2.Bench:
-        """The materializers that this definition needs."""
+    def bench(self, ground: Ground) -> stage2.Bench:
+        """The materializers that this definition needs. The base's own Python may compile for them."""
         workshop = self.builder.workshop(self.emit)
+        stage1.offer_python(ground, self.backend, workshop)
         classes = self.builder.plugins_loaded.materializers()
-        return stage2.bench(self.sealed.environment, classes, lambda cls: cls(workshop), self.emit, self.key)
+        release = workshop.compilers.close
+        return stage2.bench(self.sealed.environment, classes, lambda cls: cls(workshop), self.emit, self.key, release)
 
-    def _packages(self, ground: Ground, before: Resolution | None, *, rebuild: bool) -> _Packages:
-        with self.bench() as bench:
+    def _packages(self, ground: Ground, before: Resolution | None) -> _Packages:
+        with self.bench(ground) as bench:
             if not bench.materializers:
                 return _Packages()
             stage2.check_prefix(ground.facts, self.sealed.environment.prefix)
             target = self.target(ground)
-            lock = self._lock(bench, target, before, rebuild=rebuild)
+            chosen = choosing.choose(self.order, bench, target, before, self.emit)
+            for links in self.order.sealed.links:
+                recheck(links)  # what was resolved may have come from there
+            lock = chosen.lock
             started = time.monotonic()
             self.emit(StageStarted(key=self.key, stage="layers", detail=f"{len(lock.artifacts)} packages"))
             contents = bench.contents(lock, target)
@@ -176,7 +211,7 @@ class _Job:
         self.emit(StageFinished(key=self.key, stage="layers", seconds=seconds, detail=made_and_reused(layers)))
         for note in contents.configuration.notes:
             self.emit(Warned(key=self.key, message=note))
-        return _Packages(lock, layers, contents.configuration, contents.provided)
+        return _Packages(lock, layers, contents.configuration, contents.provided, chosen.stale)
 
     def _layers(self, trees: tuple[Tree, ...], target: Resolved, below: int) -> tuple[Layer, ...]:
         from coopery.layers.compose import compose
@@ -185,18 +220,7 @@ class _Job:
         home = self.builder.home
         return compose(trees, target, LayerStore(home.layers, home.blobs, home.staging), below, self.emit)
 
-    def _lock(self, bench: stage2.Bench, target: Resolved, before: Resolution | None, *, rebuild: bool) -> Lock:
-        """The recorded lock while it still fits this base; a new one otherwise."""
-        old = before.lock if before is not None else None
-        if old is not None and not rebuild and old.base == target.base and dict(old.facts) == target.used():
-            return old
-        lock = bench.resolve(target, None if rebuild else old)
-        if old is not None:
-            lines = tuple(str(move) for move in moves(old, lock))
-            self.emit(PackagesMoved(key=self.key, lines=lines))
-        return lock
-
-    def _put(self, ground: Ground, packages: _Packages, before: Resolution | None, *, rebuild: bool) -> Resolution:
+    def _put(self, ground: Ground, packages: _Packages, before: Resolution | None) -> Resolution:
         """Assemble, hand over to the place, and have the place confirm."""
         environment = self.sealed.environment
         started = time.monotonic()
@@ -204,13 +228,15 @@ class _Job:
         target = self.target(ground) if packages.lock is not None else None
         assembled = assemble(ground.snapshot, packages.layers, packages.configuration, target)
         generation = self._newest + 1
-        if before is not None and before.image == assembled.image_id and not rebuild:
+        if before is not None and not self.order.rebuild and self._is_again(before, assembled, ground, packages):
             generation = before.generation  # the same image, put back where it was missing
-        placed = self.backend.materialize(ground.snapshot, assembled, packages.layers, _tag(self.key, generation))
+        tag = records.tag(self.key, generation, self.order.under)
+        placed = self.backend.materialize(ground.snapshot, assembled, packages.layers, tag)
         if self.backend.place.exists(assembled.image_id, placed.digest) is not Presence.YES:
             raise BackendError(self.backend.name, f"{placed.place} does not have {assembled.image_id} after it was put")
         self.emit(StageFinished(key=self.key, stage="image", seconds=time.monotonic() - started))
         provided = packages.provided
+        identity = _key.identity(self.sealed)
         return Resolution(
             key=self.key,
             generation=generation,
@@ -220,7 +246,7 @@ class _Job:
             backend=self.backend.name,
             platform=environment.target.platform,
             lock=packages.lock,
-            identity=_key.identity(self.sealed),
+            identity=identity,
             layers=assembled.layers,
             placement=Placement(placed.place, placed.digest, placed.size, placed.reference),
             interpreter=environment.interpreter or (provided.interpreter if provided else None),
@@ -228,7 +254,14 @@ class _Job:
             name=environment.name,
             notes=packages.configuration.notes if packages.configuration else (),
             log=self._log,
+            under=self.order.under,
+            locked_as=Locked(packages.lock, asked(identity)).name if packages.lock is not None else "",
+            stale=packages.stale,
         )
+
+    def _is_again(self, before: Resolution, image: Assembled, ground: Ground, packages: _Packages) -> bool:
+        same = before.image == image.image_id and before.base == ground.base.digest
+        return same and before.stale == packages.stale
 
     def _record(self, made: Resolution) -> Image:
         cached = True
@@ -263,11 +296,6 @@ def made_and_reused(layers: tuple[Layer, ...]) -> str:
     """``1 layer made, 54 reused``."""
     made = sum(layer.made for layer in layers)
     return f"{made} layer{'' if made == 1 else 's'} made, {len(layers) - made} reused"
-
-
-def _tag(key: str, generation: int) -> str:
-    """The tag in a layout: from the key, so that equal definitions meet; generations beside each other."""
-    return key[:20] if generation == 1 else f"{key[:20]}-g{generation}"
 
 
 def _words(exc: BaseException) -> str:

@@ -30,11 +30,14 @@ class Section:
         content: the section: `coopery.definition.Conda`, `coopery.definition.Pip`, …
         root: folder that relative paths in it start from.
         prefer: artifacts of an older lock, to stay with where they still fit.
+        asked: for `Materializer.unmet`, the section that the lock was made from, as plain data
+            (`coopery.key.identity`); None where that is not known.
     """
 
     content: Any
     root: Path = field(factory=Path, eq=False)
     prefer: tuple[Artifact, ...] = ()
+    asked: Any = None
 
 
 class Materializer(Protocol):
@@ -54,6 +57,18 @@ class Materializer(Protocol):
         Raises:
             ResolveError: nothing satisfies it; carries the solver's explanation.
             PackageError: an index or a package cannot be had.
+        """
+        ...
+
+    def unmet(
+        self, section: Section, artifacts: Sequence[Artifact], target: Resolved, provided: Provided
+    ) -> tuple[str, ...]:
+        """Why *artifacts*, this materializer's part of a lock, are not what *section* asks for; empty: they still are.
+
+        One line for people each: a requirement that no artifact satisfies, an artifact that nothing asks for any
+        more, one that cannot run on *target*. What cannot be told from the lock alone counts as not met: resolving
+        with the lock as preference then decides. Not asked when the section is word for word the one that the lock
+        was made from, on the same base. Fetches nothing.
         """
         ...
 

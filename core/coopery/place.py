@@ -27,10 +27,11 @@ class RunRequest:
     Attributes:
         argv: what to run; empty for the image's own command.
         env: run-time variables, over the image's.
-        mounts: pairs of host path and absolute path in the image; writable.
+        mounts: pairs of host path and absolute path in the image; writable, but for those in *read_only*.
         workdir: absolute path in the image, or empty for the image's.
         user: user to run as, or empty for the image's.
         gpu: pass the host's GPUs in.
+        read_only: paths in the image of those mounts that are not to be written.
     """
 
     argv: Sequence[str] = ()
@@ -39,6 +40,7 @@ class RunRequest:
     workdir: str = ""
     user: str = ""
     gpu: bool = False
+    read_only: Sequence[str] = ()
 
 
 class Place(Protocol):

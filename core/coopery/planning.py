@@ -10,19 +10,36 @@ from coopery.digest import short
 from coopery.preflight import sections
 
 if TYPE_CHECKING:
+    from coopery.build import Builder
     from coopery.image import Image
+    from coopery.order import Order
     from coopery.records import Resolution
     from coopery.sealed import Sealed
 
 
-def stages(sealed: Sealed, known: Resolution | None, image: Image | None) -> tuple[str, ...]:
-    """One line for each thing that a build would do."""
+def stages(sealed: Sealed, known: Resolution | None, image: Image | None, lock: str = "") -> tuple[str, ...]:
+    """One line for each thing that a build would do; *lock* says what a lock file in play means for it."""
     if image is not None:
-        return (f"nothing: the image is at {image.reference}",)
-    return tuple(_stages(sealed, known))
+        return (*([f"lock: {lock}"] if lock else []), f"nothing: the image is at {image.reference}")
+    return tuple(_stages(sealed, known, lock))
 
 
-def _stages(sealed: Sealed, known: Resolution | None) -> Iterator[str]:
+def locks(builder: Builder, order: Order, known: Resolution | None) -> str:
+    """What the lock file in play means for *order*; empty where there is none. Fetches nothing."""
+    if order.held is None:
+        return ""
+    shown, reasons = order.held.shown, known.stale if known is not None else ()
+    if known is None:
+        from coopery.locking import status
+
+        reasons = status(builder, order.sealed, order.held).reasons
+    if not reasons:
+        return f"the packages of {shown}"
+    more = f" and {len(reasons) - 1} more" if len(reasons) > 1 else ""
+    return f"{shown} does not answer the definition ({reasons[0]}{more}): resolved again, near to it"
+
+
+def _stages(sealed: Sealed, known: Resolution | None, lock: str) -> Iterator[str]:
     environment = sealed.environment
     base = environment.base
     kind = type(base).__name__.removesuffix("Base").lower()
@@ -33,6 +50,8 @@ def _stages(sealed: Sealed, known: Resolution | None) -> Iterator[str]:
     packages = sections(environment)
     if not packages:
         yield "lock: nothing to resolve" + (": the user manages Python" if environment.user_managed else "")
+    elif lock:
+        yield f"lock: {lock}"
     elif known is not None and known.lock is not None:
         yield f"lock: {len(known.lock.artifacts)} packages as recorded in generation {known.generation}"
     else:

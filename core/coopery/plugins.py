@@ -18,6 +18,7 @@ from attrs import frozen
 
 from coopery import hookspecs
 from coopery.errors import PluginError
+from coopery.shelf import Shelf, shelves_of
 
 if TYPE_CHECKING:
     from coopery.backend import Backend
@@ -105,6 +106,12 @@ class Plugins:
     def caches(self) -> dict[str, type[Cache]]:
         """The cache stores that plugins bring, by scheme; core's own are not among them."""
         return {name: found.thing for name, found in self._registered("cache").items()}
+
+    def shelves(self) -> tuple[Shelf, ...]:
+        """The folders below the cache folder that backends, materializers and base sources keep things in."""
+        kinds: tuple[PluginKind, ...] = ("backend", "materializer", "base source")
+        found = (found.thing for kind in kinds for found in self._registered(kind).values())
+        return tuple(dict.fromkeys(shelf for thing in found for shelf in shelves_of(thing)))
 
     def infos(self) -> tuple[PluginInfo, ...]:
         """Everything registered, by kind and name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from coopery.backend import Abilities
@@ -23,10 +24,13 @@ SECTIONS = ("conda", "pip", "spark")
 """Sections of a definition that a materializer of the same name answers for."""
 
 _REMEDIES = {
-    "registry": "copy it first, `skopeo copy docker://IMAGE oci-archive:base.tar`, and write base: {archive: base.tar}",
     "run": "use copy, env, workdir and user steps, or install a backend that runs steps in an engine",
 }
 """What to do where no installed backend has an ability."""
+
+_WHEEL = "build a wheel of it into a folder, and name that folder under pip.find_links"
+_CODE = re.compile(r"(?:^|@\s*)(?:(?:git|hg|svn|bzr)\+|https?://(?![^\s#?]*\.whl(?:[\s;#?]|$)))")
+"""What a requirement is that names code, not a wheel: a repository, or the URL of any other file."""
 
 
 def check(environment: Environment, backend: str, plugins: Plugins) -> None:
@@ -49,6 +53,8 @@ def check(environment: Environment, backend: str, plugins: Plugins) -> None:
             others = [name for name, other in classes.items() if getattr(other.abilities, ability)]
             raise UnsupportedError(backend, ability, field_path, others, remedy=_REMEDIES.get(ability, ""))
     _check_platform(environment, backend, abilities)
+    for place in _from_source(environment):
+        raise UnsupportedError(backend, "build packages from source", place, remedy=_WHEEL)
     if isinstance(environment.base, DebianBase):
         plugins.base_source("debian")
     for section in sections(environment):
@@ -85,6 +91,20 @@ def _needs(environment: Environment) -> Iterator[tuple[str, str]]:
                 yield "network", f"$.steps[{index}].network"
     if environment.build.secrets:
         yield "secrets", "$.build.secrets"
+
+
+def _from_source(environment: Environment) -> Iterator[str]:
+    """Where packages are asked for that only building could give: ``FILE:LINE:COLUMN: $.pip…``."""
+    pip = environment.pip
+    if pip is None:
+        return
+    for name in ("requirements", "constraints"):
+        for text in getattr(pip, name):
+            if _CODE.search(text):
+                yield f"{environment.places(text) or f'$.pip.{name}'}: {text}"
+    for name in pip.no_binary:
+        if name != ":none:":
+            yield f"$.pip.no_binary: {name}"
 
 
 def _check_platform(environment: Environment, backend: str, abilities: Abilities) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from attrs import asdict, frozen
 
@@ -15,6 +15,9 @@ from coopery.cache import Record
 from coopery.digest import Digest
 from coopery.layer import Layer
 from coopery.lock import Lock
+
+_UNDER: Final = "-"
+"""Between a key and the name of a lock file's part. A registry may keep records as tags, which have no ``+``."""
 
 
 @frozen
@@ -47,6 +50,9 @@ class Resolution:
         name: of the definition that was built first; a label, no identity.
         notes: for people: what the packages' scripts would have done.
         log: file of the build's log.
+        under: names the part of the lock file that the build was held to (`coopery.lockfile.Locked.name`); empty: none.
+        locked_as: that name for a lock file of this very resolution, so that a hit under it needs no reading.
+        stale: why that lock file did not answer the definition, so that packages were resolved again; empty: it did.
     """
 
     key: str
@@ -65,6 +71,9 @@ class Resolution:
     name: str = ""
     notes: tuple[str, ...] = ()
     log: str = ""
+    under: str = ""
+    locked_as: str = ""
+    stale: tuple[str, ...] = ()
 
     def to_record(self) -> Record:
         """The form in which stores keep it."""
@@ -83,8 +92,10 @@ class Resolution:
             "name": self.name,
             "notes": list(self.notes),
             "log": self.log,
+            "locked_as": self.locked_as,
+            "stale": list(self.stale),
         }
-        return Record("resolution", self.key, self.generation, body, writer(), time.time())
+        return Record("resolution", resolution_name(self.key, self.under), self.generation, body, writer(), time.time())
 
 
 def resolution(record: Record | None) -> Resolution | None:
@@ -94,17 +105,36 @@ def resolution(record: Record | None) -> Resolution | None:
     try:
         body = dict(record.body)
         lock = body.pop("lock")
+        key, _, under = record.name.partition(_UNDER)
         return Resolution(
-            key=record.name,
+            key=key,
+            under=under,
             generation=record.generation,
             lock=None if lock is None else Lock.from_json(lock),
             layers=tuple(_layer_from_json(layer) for layer in body.pop("layers")),
             placement=Placement(**body.pop("placement")),
             notes=tuple(body.pop("notes")),
+            stale=tuple(body.pop("stale", ())),
             **body,
         )
     except (KeyError, TypeError, ValueError):
         return None
+
+
+def resolution_name(key: str, under: str = "") -> str:
+    """The name under which the resolution of *key* is stored; two lock files of one key do not meet."""
+    return f"{key}{_UNDER}{under}" if under else key
+
+
+def key_of(name: str) -> str:
+    """The key that a resolution of that *name* is of."""
+    return name.partition(_UNDER)[0]
+
+
+def tag(key: str, generation: int, under: str = "") -> str:
+    """The tag of an image that was given none: from its key, so that equal definitions meet; others beside it."""
+    held = f"-l{under[:12]}" if under else ""
+    return f"{key[:20]}{held}{f'-g{generation}' if generation > 1 else ''}"
 
 
 def placement_record(image: Digest, placement: Placement, generation: int) -> Record:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from coopery import facts as _facts
 from coopery import key as _key
-from coopery.backend import Backend, Snapshot
+from coopery.backend import Backend, Snapshot, Workshop
 from coopery.events import Emit, Progress, StageFinished, StageStarted
 from coopery.sealed import Sealed, SealedStep
 from coopery.target import Facts
@@ -38,6 +38,8 @@ def lay(sealed: Sealed, backend: Backend, emit: Emit, key: str, *, fresh: bool) 
     Raises:
         BaseError, StepFailed, BackendError: as the backend's verbs do.
     """
+    if fresh:
+        sealed = evolve(sealed, base=evolve(sealed.base, fresh=True))
     base = _fetch(sealed, backend, emit, key)
     names = step_keys(backend, sealed.environment.target.platform, base, sealed.steps)
     snapshot = _run_all(base, sealed.steps, names[1:], backend, emit, key, fresh=fresh)
@@ -55,6 +57,15 @@ def step_keys(backend: Backend, platform: str, base: Snapshot, steps: Sequence[S
 def read_facts(backend: Backend, snapshot: Snapshot, prefix: str) -> Facts:
     """Facts of *snapshot*, read from its files and config; nothing is executed."""
     return _facts.read_facts(backend.files(snapshot), snapshot.config, prefix)
+
+
+def offer_python(ground: Ground, backend: Backend, workshop: Workshop) -> None:
+    """Let the base's own Python compile modules for its version, where no nearer one does. Cheap: nothing is read."""
+    from coopery.bytecode import base
+
+    if ground.facts.python_release is not None:
+        closure = base.closure(lambda: backend.files(ground.snapshot), ground.facts, ground.snapshot.digest)
+        workshop.compilers.offer(ground.facts.python_release, closure)
 
 
 def _fetch(sealed: Sealed, backend: Backend, emit: Emit, key: str) -> Snapshot:

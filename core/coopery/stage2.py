@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
 
@@ -20,6 +20,7 @@ from coopery.preflight import sections
 from coopery.target import Facts, Provided, Resolved
 
 if TYPE_CHECKING:
+    from coopery.build import Builder
     from coopery.definition import Environment
     from coopery.layer import Tree
 
@@ -35,12 +36,21 @@ class Contents:
 
 @frozen
 class Bench:
-    """The materializers of one definition, in order. A context manager: at its end they are closed."""
+    """The materializers of one definition, in order. A context manager: at its end they are closed.
+
+    Attributes:
+        environment: the definition.
+        materializers: in an order that each agrees with.
+        emit: told of stages.
+        key: of the build.
+        release: called once they are closed: gives back what was lent to them.
+    """
 
     environment: Environment
     materializers: tuple[Materializer, ...]
     emit: Emit
     key: str
+    release: Callable[[], None] = lambda: None
 
     def __enter__(self) -> Bench:
         return self
@@ -48,6 +58,7 @@ class Bench:
     def __exit__(self, *_exc: object) -> None:
         for materializer in self.materializers:
             materializer.close()
+        self.release()
 
     def resolve(self, target: Resolved, prefer: Lock | None = None) -> Lock:
         """Choose exact artifacts for every section.
@@ -85,9 +96,45 @@ class Bench:
             provided = materializer.provides(artifacts, target, provided)
         return Contents(tuple(trees), configuration, provided)
 
+    def unmet(
+        self,
+        lock: Lock,
+        target: Resolved,
+        before: Mapping[str, Any],
+        now: Mapping[str, Any],
+        *,
+        same_ground: bool,
+    ) -> tuple[str, ...]:
+        """Why *lock* does not answer the definition, as its materializers see it; empty: it does.
+
+        Args:
+            lock: made from *before*.
+            target: the machine that will run the image.
+            before: name of a section → what it asked for, as plain data.
+            now: the same of this definition.
+            same_ground: *target* is the one that *lock* was made for, so that an unchanged section needs no look.
+        """
+        found: list[str] = []
+        provided = Provided()
+        for materializer in self.materializers:
+            name, artifacts = materializer.name, lock.of_kind(materializer.name)
+            if not same_ground or before.get(name) != now.get(name):
+                section = evolve(self._section(materializer, None), asked=before.get(name))
+                found += materializer.unmet(section, artifacts, target, provided)
+            provided = materializer.provides(artifacts, target, provided)
+        return tuple(found)
+
     def _section(self, materializer: Materializer, prefer: Lock | None) -> Section:
         content = getattr(self.environment, materializer.name)
         return Section(content, self.environment.root, prefer.of_kind(materializer.name) if prefer else ())
+
+
+def bench_of(builder: Builder, environment: Environment, key: str) -> Bench:
+    """The materializers that *environment* needs, outside of a build."""
+    workshop = builder.workshop(builder.emit)
+    classes = builder.plugins_loaded.materializers()
+    release = workshop.compilers.close
+    return bench(environment, classes, lambda cls: cls(workshop), builder.emit, key, release)
 
 
 def bench(
@@ -96,10 +143,11 @@ def bench(
     make: Callable[[type[Materializer]], Materializer],
     emit: Emit,
     key: str,
+    release: Callable[[], None] = lambda: None,
 ) -> Bench:
     """The materializers that *environment* needs, made by *make*, in an order that each agrees with."""
     wanted = {name: classes[name] for name in sections(environment)}
-    return Bench(environment, tuple(make(cls) for cls in in_order(wanted)), emit, key)
+    return Bench(environment, tuple(make(cls) for cls in in_order(wanted)), emit, key, release)
 
 
 def in_order(classes: Mapping[str, type[Materializer]]) -> tuple[type[Materializer], ...]:

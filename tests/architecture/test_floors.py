@@ -14,14 +14,16 @@ CORE = Path(__file__).parents[2] / "core" / "coopery"
 PLUGINS = Path(__file__).parents[2] / "plugins"
 
 FLOORS = {
-    1: "errors digest platform encoding faults",
+    1: "errors digest platform encoding faults use",
     2: "definition target lock layer image sealed files",
     3: "canonical key why dockerignore reference facts",
-    4: "place materializer base_source backend cache leases events",
+    4: "place materializer base_source backend cache leases events shelf exchange",
     5: "hookspecs",
-    6: "failure redact private settings blobs whole home logs records "
-    "read schema seal tree content layout_index oci layers stores",
-    7: "plugins preflight assemble places ledger heartbeat flight stage1 stage2 make planning exporting build",
+    6: "failure redact private settings wire registry blobs folders whole bytecode home logs records "
+    "read schema seal tree content layout_index oci layers snapshots stores formats "
+    "lockfile lockfile_check lockfile_text",
+    7: "plugins preflight assemble places ledger heartbeat flight stage1 stage2 make planning exporting "
+    "pushing pulling collect compare interchange order locking choosing relocking build",
     8: "cli __main__",
     9: "testing",
 }
@@ -30,6 +32,7 @@ FLOOR = {name: floor for floor, names in FLOORS.items() for name in names.split(
 UPWARD = {
     ("definition", "read"): "Environment.load is where people look for it; imported when called",
     ("__init__", "*"): "the public names, imported on first use",
+    ("backend", "bytecode"): "a workshop that was lent no compilers makes its own when it is made",
 }
 HEAVY = {
     "click": ("cli", "__main__"),
@@ -37,8 +40,9 @@ HEAVY = {
     "zstandard": ("oci",),
     "ruamel": ("read",),
     "pluggy": ("plugins", "hookspecs"),
+    "urllib3": ("wire",),
 }
-FOREIGN = {"rattler", "docker", "podman", "conda", "uv", "pip", "requests", "urllib3"}
+FOREIGN = {"rattler", "docker", "podman", "conda", "uv", "pip", "requests"}
 
 
 @frozen

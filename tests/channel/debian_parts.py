@@ -11,11 +11,10 @@ from channel import elf
 from channel.contents import PYTHON, SITE_PACKAGES, Contents, Subdir
 from channel.package import PLACEHOLDER, Recipe
 from coopery.blobs import BlobStore
+from coopery.events import ignore
 from coopery.layer import Entry
 from coopery.settings import load
-from coopery_debian.apt import read_proxies
 from coopery_debian.archive import Archive
-from coopery_debian.fetch import Fetcher
 from coopery_debian.index import Index, Package
 from coopery_debian.memo import Memo
 from coopery_debian.mirror import choose
@@ -38,7 +37,7 @@ class Debian:
         settings = load()
         kept = BlobStore(downloads / "debian", downloads / "staging")
         mirror = choose(settings.debian_mirror, suite, ("main",))
-        fetcher = Fetcher(kept, settings.ca_bundle, read_proxies())
+        fetcher = mirror.fetcher(kept, settings, ignore)
         self._archive = Archive(mirror, suite, fetcher, kept, Memo(downloads / "memo", downloads / "staging"), print)
         self._release: Release = self._archive.release()
         self._indexes: dict[str, Index] = {}

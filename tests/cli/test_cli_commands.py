@@ -69,7 +69,7 @@ def test_build_document(document: Document) -> None:
     assert {k: v for k, v in made.items() if k not in differ} == {k: v for k, v in hit.items() if k not in differ}
     assert set(made) == {
         *("file", "key", "id", "reference", "place", "digest", "generation", "platform", "size", "layers", "lock"),
-        *("interpreter", "prefix", "hit", "made", "cached", "exported", "took"),
+        *("interpreter", "prefix", "hit", "made", "cached", "exported", "pushed", "checked", "under", "took"),
     }
 
 
@@ -229,24 +229,7 @@ def test_plugins(coopery: Run, document: Document) -> None:
     assert "coopery-oci" in coopery("plugins").stdout
 
 
-# --- lock files ----------------------------------------------------------------------------------------------
-
-
-def test_a_file_appears_whole_or_not_at_all(folder: Path) -> None:
-    from coopery.cli.lock import write
-    from coopery.errors import UsageError
-
-    target = folder / "a.lock"
-    write(target, b"one")
-    write(target, b"two")
-    assert target.read_bytes() == b"two"
-    assert target.stat().st_mode & 0o777 == 0o644
-    with pytest.raises(UsageError, match="cannot be written"):
-        write(folder / "absent" / "a.lock", b"")
-    (folder / "folder.lock").mkdir()
-    with pytest.raises(UsageError, match="cannot be written"):
-        write(folder / "folder.lock", b"")
-    assert not [path for path in folder.iterdir() if path.suffix == ".tmp"]
+# --- terminals -----------------------------------------------------------------------------------------------
 
 
 def test_nothing_in_a_name_steers_the_terminal(coopery: Run, folder: Path) -> None:

@@ -87,22 +87,25 @@ def test_make_has_these_targets(block: Block) -> None:
 
 
 def test_settings_are_read(desk: Path) -> None:
-    (block,) = blocks(ROOT / "docs" / "operations.md", "toml")
-    (desk / ".coopery.toml").write_text(block.text, encoding="utf-8")
-    settings = load_settings({"HOME": str(desk)}, desk)
-    stated = tomllib.loads(block.text)
-    assert {name: str(getattr(settings, name)) for name in stated if name != "channels"} == {
-        name: value for name, value in stated.items() if name != "channels"
-    }
-    assert settings.channels == stated["channels"]
+    (block,) = blocks(ROOT / "docs" / "settings.md", "toml")
+    path = desk / ".config" / "coopery" / "settings.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text(block.text, encoding="utf-8")
+    settings = load_settings({"HOME": str(desk)}, desk, system=desk / "none")
+    for name, stated in tomllib.loads(block.text).items():
+        value = getattr(settings, name)
+        expected = tuple(stated) if isinstance(stated, list) else stated
+        if name == "channels":
+            expected = {**stated, "ours": str(path.parent / "channel")}
+        assert value == expected, name
 
 
 def test_every_setting_is_documented() -> None:
-    from coopery.settings import _TABLES, _VARIABLES
+    from coopery.settings.known import LISTS, TABLES, VARIABLES
 
-    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
     rows = {tuple(cell.strip(" `") for cell in line.split("|")[1:3]) for line in text.splitlines() if "|" in line}
-    assert {*_VARIABLES.items(), *((name, "") for name in _TABLES)} <= rows
+    assert {*VARIABLES.items(), *((name, "") for name in (*TABLES, *LISTS))} <= rows
 
 
 def commands(block: Block) -> list[list[str]]:

@@ -75,7 +75,7 @@ def test_killed_at_a_point(of_files: Victim, point: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("point", sorted(faults.POINTS - {"renew"}))
+@pytest.mark.parametrize("point", sorted(faults.POINTS - {"renew", "gc-delete", "gc-empty"}))
 def test_killed_at_every_point_of_a_build_with_packages(of_packages: Victim, point: str) -> None:
     for passage in (1, 2, 5):
         if not killed(of_packages.start(COOPERY_FAULT=f"{point}:kill:{passage}")):

@@ -76,7 +76,7 @@ def write_examples(formatter: click.HelpFormatter, examples: Sequence[str]) -> N
 def tell(exc: CooperyError) -> None:
     """Say on stderr what went wrong and what to do next."""
     if isinstance(exc, DefinitionError):
-        lines = [f"error: {count(len(exc.problems), 'mistake')} in the definition", *map(str, exc.problems)]
+        lines = [f"error: {count(len(exc.problems), 'mistake')} in {exc.subject}", *map(str, exc.problems)]
     else:
         lines = [f"error: {exc.message}", *([f"  {exc.remedy}"] if exc.remedy else [])]
     if log := getattr(exc, "log", ""):

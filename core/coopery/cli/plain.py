@@ -46,7 +46,7 @@ class Plain:
         return True
 
 
-def line_of(event: ev.Event) -> str:  # noqa: PLR0911 - one case per event, side by side, reads best
+def line_of(event: ev.Event) -> str:  # noqa: PLR0911, PLR0912 - one case per event, side by side, reads best
     """*event* in a line or more; empty where it says nothing new."""
     match event:
         case ev.BuildStarted():
@@ -67,6 +67,11 @@ def line_of(event: ev.Event) -> str:  # noqa: PLR0911 - one case per event, side
             return f"{label(event.stage)}| {event.line}"
         case ev.Warned():
             return f"warning: {event.message}"
+        case ev.Retrying():
+            again = f"trying again in {words.seconds(event.seconds)}, {event.attempt} of {event.attempts}"
+            return f"{again}: {event.message}"
+        case ev.BaseMoved():
+            return f"base: {event.reference} moved from {event.before} to {event.after}"
         case ev.PackagesMoved(lines=()):
             return "packages: none moved"
         case ev.PackagesMoved():

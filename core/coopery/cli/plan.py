@@ -37,6 +37,7 @@ def command(session: Session, file: str) -> None:
             "stages": list(plan.stages),
             "image": images.document(plan.image) if plan.image else None,
             "lock": plan.lock.to_json() if plan.lock else None,
+            "lock_file": plan.lock_file,
         }
     )
     known = "yes" if plan.known else "no"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from itertools import takewhile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coopery.errors import DefinitionError, NotFound, Problem, UsageError
@@ -21,6 +22,32 @@ def load(text: str) -> Environment:
     from coopery.definition import Environment
 
     return Environment.load(text)
+
+
+def for_platform(environment: Environment, platform: str | None) -> Environment:
+    """*environment* for another platform than the one that it names; None: that one.
+
+    Raises:
+        UsageError: no platform.
+    """
+    from attrs import evolve
+
+    if platform is None:
+        return environment
+    check_platform(platform)
+    return evolve(environment, target=evolve(environment.target, platform=platform))
+
+
+def check_platform(platform: str) -> None:
+    """Refuse what is no platform that images are made for.
+
+    Raises:
+        UsageError: naming those that are.
+    """
+    from coopery.platform import KNOWN
+
+    if platform not in KNOWN:
+        raise UsageError(f"--platform {platform}: no platform; known are {', '.join(KNOWN)}")
 
 
 def load_all(files: Iterable[str]) -> list[Environment]:
@@ -47,6 +74,8 @@ def read(text: str) -> Environment | str:
     Raises:
         UsageError: it is neither.
     """
+    if text.startswith("oci:"):  # as `coopery pull` prints it
+        return text
     if os.path.exists(text) or os.sep in text or text.endswith((".yaml", ".yml", ".json")):
         return load(text)
     digits = text.lower()
@@ -62,7 +91,7 @@ def known(builder: Builder, text: str) -> Environment | str:
         NotFound: no recorded key begins so; names the nearest.
     """
     ref = read(text)
-    if not isinstance(ref, str):
+    if not isinstance(ref, str) or ref.startswith("oci:"):
         return ref
     try:
         return builder.find(ref)
@@ -81,3 +110,16 @@ def near(ref: str, keys: list[str]) -> str | None:
         return alike, SequenceMatcher(None, ref, key[: len(ref)]).ratio(), key
 
     return max(keys, key=likeness, default=None)
+
+
+def lock_file(text: str) -> Path | None:
+    """The path of a lock file, where *text* names one by its ending; None where it names something else.
+
+    Raises:
+        UsageError: it is not there.
+    """
+    if not text.endswith(".lock"):
+        return None
+    if not os.path.isfile(text):
+        raise UsageError(f"{text}: no such lock file", remedy="coopery lock makes one")
+    return Path(text)

@@ -16,7 +16,27 @@ import click
 from coopery import __version__
 from coopery.cli.failing import BROKEN_PIPE, send_nowhere, write_examples
 
-COMMANDS: Final = ("build", "key", "lock", "plan", "why", "run", "details", "list", "logs", "plugins")
+COMMANDS: Final = (
+    "build",
+    "key",
+    "lock",
+    "plan",
+    "why",
+    "diff",
+    "run",
+    "push",
+    "pull",
+    "details",
+    "list",
+    "logs",
+    "disk",
+    "gc",
+    "pin",
+    "unpin",
+    "pins",
+    "plugins",
+    "settings",
+)
 """In the order of help. Each is ``command`` in the module of its name."""
 
 INTERRUPTED: Final = 128 + signal.SIGINT

@@ -23,7 +23,7 @@ from coopery.cli.options import Session, session
     docs="docs/cli.md#coopery-run",
     twin="Builder.run",
 )
-@click.argument("ref", metavar="FILE|KEY")
+@click.argument("ref", metavar="FILE|KEY|IMAGE")
 @click.argument("argv", nargs=-1, metavar="-- COMMAND...", type=click.UNPROCESSED)
 @click.option(
     "--mount", "mounts", multiple=True, metavar="HOST:PATH", help="Show a host path in the image. Repeatable."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 
 def clean(text: str) -> str:
@@ -55,9 +55,24 @@ def rows(pairs: Iterable[tuple[str, str]]) -> str:
     return "\n".join(f"{name:<{width}}  {clean(value)}" for name, value in pairs)
 
 
-def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """Columns as wide as their widest cell, two spaces apart. A terminal may wrap; nothing is cut."""
+def table(head: Sequence[str], lines: Iterable[Sequence[str]], right: Collection[int] = ()) -> str:
+    """Columns as wide as their widest cell, two spaces apart. A terminal may wrap; nothing is cut.
+
+    Args:
+        head: what stands above the columns.
+        lines: their cells.
+        right: numbers of the columns, from 0, that are aligned to the right.
+    """
     cells = [list(head), *([clean(cell) for cell in line] for line in lines)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(head))]
-    padded = ("  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)) for line in cells)
+    sides = ["<>"[column in right] for column in range(len(head))]
+    padded = (
+        "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(line, sides, widths, strict=True))
+        for line in cells
+    )
     return "\n".join(line.rstrip() for line in padded)
+
+
+def indented(text: str) -> str:
+    """Each line of *text*, two spaces to the right."""
+    return "\n".join(f"  {line}".rstrip() for line in text.splitlines())

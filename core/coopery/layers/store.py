@@ -14,6 +14,7 @@ from typing import Final
 from attrs import asdict, frozen
 
 from coopery import digest as _digest
+from coopery import use
 from coopery.blobs import BlobStore, disk_error
 from coopery.image import encode
 from coopery.layer import Layer
@@ -70,9 +71,11 @@ class LayerStore:
 
     def shape(self, key: str) -> Shape | None:
         """What is known of the tree whose identity is *key*, or None: unknown or damaged."""
-        payload = _read(self._shapes / key)
+        path = self._shapes / key
+        payload = _read(path)
         if payload is None:
             return None
+        use.mark(path, self._staging)
         fields = json.loads(payload)
         return Shape(tuple(fields["paths"]), tuple(fields["folders"]), fields["size"])
 
