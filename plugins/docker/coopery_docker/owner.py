@@ -1,0 +1,79 @@
+"""Who made a container or an intermediate image: written on it, so that what a killed process left can be swept.
+
+A daemon outlives its callers, and may be shared by machines. An owner is told by its process, when that began, the
+boot of its machine and its process namespace; only where the last two are ours can it be known to be dead.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+LABEL: Final = "coopery.owner"
+"""Label of containers; its value is an owner's name."""
+
+_UNKNOWN: Final = "0"
+_in_use: Final[set[str]] = set()
+
+
+def own() -> str:
+    """The name of this process as an owner: also fit to be part of a tag."""
+    pid = os.getpid()
+    return f"p{pid}-{_began(pid)}-{_machine()}"
+
+
+@contextmanager
+def named() -> Iterator[str]:
+    """A name for a container that this process uses, for as long as it does."""
+    name = f"coopery-{own()}-{os.urandom(4).hex()}"
+    hold(name)
+    try:
+        yield name
+    finally:
+        drop(name)
+
+
+def hold(name: str) -> None:
+    """Note that this process uses what is called *name*: it is not swept."""
+    _in_use.add(name)
+
+
+def drop(name: str) -> None:
+    """Note that it no longer does."""
+    _in_use.discard(name)
+
+
+def is_left(name: str, owner: str) -> bool:
+    """Whether nobody uses *name* of *owner* any more: what we could not take away ourselves is among it."""
+    return is_dead(owner) or (owner == own() and name not in _in_use)
+
+
+def is_dead(owner: str) -> bool:
+    """Whether *owner* is known to be gone. False for what cannot be known."""
+    words = owner.removeprefix("p").split("-", 2)
+    if len(words) < 3 or not words[0].isdecimal() or words[2] != _machine():
+        return False
+    return _began(int(words[0])) != words[1]
+
+
+@cache
+def _machine() -> str:
+    """This boot and this process namespace."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip().replace("-", "")[:12]
+        return f"{boot}-{os.stat('/proc/self/ns/pid').st_ino}"
+    except OSError:  # no Linux: nothing is known of anybody
+        return f"{os.urandom(6).hex()}-0"
+
+
+def _began(pid: int) -> str:
+    """When process *pid* began, in ticks since boot; ``0`` where there is none. Source: proc(5), /proc/pid/stat."""
+    try:
+        told = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return _UNKNOWN
+    return told.rpartition(")")[2].split()[19]
