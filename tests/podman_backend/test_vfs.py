@@ -1,0 +1,34 @@
+"""A storage driver without an upper folder: changes by buildah's own commit, the same layer but for times."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from coopery.backend import Workshop
+from coopery.image import Assembled
+from coopery_podman.backend import PodmanBackend
+
+pytestmark = [pytest.mark.needs("buildah"), pytest.mark.processes]
+
+
+def test_changes_by_commit(
+    workshop: Workshop, make: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [f'{name} = "{tmp_path / name}"' for name in ("graphroot", "runroot", "rootless_storage_path")]
+    (tmp_path / "storage.conf").write_text("\n".join(["[storage]", 'driver = "vfs"', *lines, ""]))
+    monkeypatch.setenv("CONTAINERS_STORAGE_CONF", str(tmp_path / "storage.conf"))
+    small: Assembled = make.image([make.layer(workshop, make.tools())], Env=["PATH=/usr/bin"])
+    backend = PodmanBackend(workshop)
+    script = "mkdir /made; echo content > /made/file; chmod 4755 /made/file; rm -r /home/app; echo x >> /etc/group"
+    after = backend.run_step(make.snapshot(small), make.step(script), "a" * 64)
+    with tarfile.open(fileobj=io.BytesIO(workshop.blobs.read(after.layers[-1].digest))) as tar:
+        members = {member.name: member for member in tar}
+        assert sorted(members) == ["etc", "etc/group", "home", "home/.wh.app", "made", "made/file"]
+        assert members["made/file"].mode == 0o4755
+    placed = backend.materialize(after, Assembled(after.config, after.layers), (), "vfs")
+    assert placed.reference == "localhost/coopery:vfs"
