@@ -14,7 +14,6 @@ import mmap
 import os
 import struct
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
 from typing import Final, Protocol
 
 from attrs import frozen
@@ -32,6 +31,7 @@ from coopery.oci.verified import check
 BLOCK: Final = 512
 _BATCH: Final = 1 << 20
 _ZEROS: Final = bytes(BLOCK)
+_NOTHING: Final = memoryview(b"")
 _FIELDS: Final = struct.Struct("100s 8s 8s 8s 12s 12s 8s c 100s 8s 247x")
 _MAGIC: Final = b"ustar  \0"
 _LONG: Final = b"././@LongLink"
@@ -52,7 +52,8 @@ class Added:
 
     Attributes:
         path: relative, no leading slash, no symlink of the image on the way to it.
-        kind: ``file``, ``directory`` or ``symlink``. A directory that the image has stays the image's.
+        kind: ``file``, ``directory`` or ``symlink``. A directory is for where the image has nothing: what it has
+            there, or above it, stays.
         mode: permission bits.
         content: of a file; of a symlink, its target.
     """
@@ -73,7 +74,13 @@ class Flattened:
 
 
 def flatten(
-    layers: Sequence[Layer], blobs: BlobStore, sink: Sink, *, added: Sequence[Added] = (), limits: Limits = DEFAULT
+    layers: Sequence[Layer],
+    blobs: BlobStore,
+    sink: Sink,
+    *,
+    added: Sequence[Added] = (),
+    below: str = "",
+    limits: Limits = DEFAULT,
 ) -> Flattened:
     """Write the file system that *layers* make, from the bottom up, to *sink* as one tar. Every layer is verified.
 
@@ -82,23 +89,37 @@ def flatten(
         blobs: has all of them; a compressed one is decompressed into it first.
         sink: takes the tar; stays open. After an error it holds a part of one, with no end mark.
         added: paths to put on top of all layers; their times are 0 and their owner is 0.
+        below: absolute path of a folder, no symlink in it, to write alone, as the root; empty for all.
         limits: bounds for what others made.
 
     Raises:
-        IntegrityError: a layer is missing, damaged or hostile, or something is in the way of *added*.
+        IntegrityError: a layer is missing, damaged or hostile, or something is in the way of *added*, or
+            *below* is no folder.
         StoreFull, CacheError: the disk refused.
         OSError: *sink* did.
     """
     tree = merged(layers, blobs, limits)
     contents = _put_on_top(tree, added, len(layers))
-    with ExitStack() as stack:
-        sources = {number: stack.enter_context(_Source(layer, blobs, limits)) for number, layer in enumerate(layers)}
-        writer = _Writer(sink)
-        for path, node in tree.walk():
-            content = contents.get(id(node))
-            writer.add(path, node, sources[node.layer].take(node, path) if content is None else memoryview(content))
-        writer.close()
+    sources = [_Source(layer, blobs, limits) for layer in layers]
+    writer = _Writer(sink)
+    for path, node in _chosen(tree, below):
+        if id(node) in contents:
+            content = memoryview(contents[id(node)])
+        elif node.kind == "file" and node.size:
+            content = sources[node.layer].take(node, path)
+        else:
+            content = _NOTHING
+        writer.add(path, node, content)
+    writer.close()
     return Flattened(writer.paths, writer.size, writer.skipped)
+
+
+def _chosen(tree: Tree, below: str) -> Iterator[tuple[str, Node]]:
+    folder = tree.find(below)
+    if folder is None or folder.kind != "directory":
+        raise IntegrityError(f"{below}: no folder in the image")
+    start = below.strip("/") + "/" if below.strip("/") else ""
+    return ((path[len(start) :], node) for path, node in tree.walk() if path.startswith(start))
 
 
 def _put_on_top(tree: Tree, added: Sequence[Added], number: int) -> dict[int, bytes]:
@@ -108,12 +129,12 @@ def _put_on_top(tree: Tree, added: Sequence[Added], number: int) -> dict[int, by
         *above, name = entry.path.split("/")
         folder = tree.root
         for part in above:
-            folder = folder.children.setdefault(part, Node("directory", 0o755, number))
-            if folder.kind != "directory":
-                raise IntegrityError(f"/{entry.path}: a folder above it is a {folder.kind} in the image")
-        present = folder.children.get(name)
-        if entry.kind == "directory" and present is not None:
+            if folder.kind == "directory":
+                folder = folder.children.setdefault(part, Node("directory", 0o755, number))
+        if entry.kind == "directory" and (folder.kind != "directory" or name in folder.children):
             continue
+        if folder.kind != "directory":
+            raise IntegrityError(f"/{entry.path}: a folder above it is a {folder.kind} in the image")
         node = Node(entry.kind, entry.mode, number)  # type: ignore[arg-type]  # one of three words, see `Added`
         if entry.kind == "symlink":
             node.target = entry.content.decode()
@@ -131,29 +152,18 @@ class _Source:
         self._layer = layer
         self._blobs = blobs
         self._limits = limits
-        self._map: mmap.mmap | None = None
-        self._view = memoryview(b"")
-
-    def __enter__(self) -> _Source:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._view.release()
-        if self._map is not None:
-            self._map.close()
+        self._view: memoryview | None = None
 
     def take(self, node: Node, path: str) -> memoryview:
-        """The content of *node*, a file of this layer; nothing of what is no file or empty."""
-        if node.kind != "file" or not node.size:
-            return memoryview(b"")
-        if self._map is None:
-            self._open()
+        """The content of *node*, a file of this layer that is not empty."""
+        if self._view is None:
+            self._view = self._open()
         content = self._view[node.offset : node.offset + node.size]
         if len(content) != node.size:
             raise IntegrityError(f"{name_of(self._layer)}: ends inside {path!r}")
         return content
 
-    def _open(self) -> None:
+    def _open(self) -> memoryview:
         path = plain_blob(self._layer, self._blobs, self._limits)
         try:
             handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -162,8 +172,7 @@ class _Source:
         with os.fdopen(handle, "rb", buffering=0) as file:
             found = _digest.of_file(file)
             check(name_of(self._layer), "diff id", self._layer.diff_id, found, f"remove {path}; it is made again")
-            self._map = mmap.mmap(handle, 0, prot=mmap.PROT_READ)
-        self._view = memoryview(self._map)
+            return memoryview(mmap.mmap(handle, 0, prot=mmap.PROT_READ))  # unmapped when nobody looks at it any more
 
 
 class _Writer:

@@ -1,0 +1,1 @@
+"""Coopery plugin `singularity`."""
