@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from coopery.cli.failing import Command
-from coopery.cli.options import Session, session
+from coopery.cli.options import Session, session, step_options, steps
 
 
 @click.command(
@@ -27,13 +27,14 @@ from coopery.cli.options import Session, session
 @click.option(
     "--rebuild", is_flag=True, help="Resolve and build again, beside what is there; say which packages moved."
 )
-@click.option("--to", metavar="PLACE", help="Also write it to oci:DIR[:TAG], oci-archive:FILE or docker-archive:FILE.")
+@click.option("--to", metavar="PLACE", help="Also write it to oci:DIR[:TAG], oci-archive:FILE, …, as export does.")
 @click.option("--push", metavar="TO", help="Also put it into a registry: HOST[:PORT]/REPOSITORY[:TAG].")
 @click.option("--check", is_flag=True, help="Build again from nothing but the lock, and compare: exit code 5 on drift.")
 @click.option("--platform", metavar="PLATFORM", help="Build for linux/arm64, … [default: the definition's target]")
 @click.option("--lock", metavar="FILE", help="Build from this lock file. [default: FILE with the ending .lock]")
 @click.option("--no-lock", is_flag=True, help="Leave a lock file aside.")
 @click.option("--frozen", is_flag=True, help="Resolve nothing: a missing or stale lock file is an error, status 9.")
+@steps
 @session()
 def command(
     session: Session,
@@ -46,6 +47,8 @@ def command(
     lock: str | None,
     no_lock: bool,
     frozen: bool,
+    secrets: tuple[str, ...],
+    step_timeout: str | None,
 ) -> None:
     """Build the images of definitions, or find them: what is known and still there returns at once.
 
@@ -63,7 +66,7 @@ def command(
     environments = [refs.for_platform(one, platform) for one in load_all(files)]
     made: list[dict[str, Any]] = []
     session.document["images"] = made
-    with session.builder() as builder:
+    with session.builder(**step_options(secrets, step_timeout)) as builder:
         if push:
             builder.check_push(push)
         for file, environment in zip(files, environments, strict=True):

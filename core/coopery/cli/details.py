@@ -11,6 +11,7 @@ from coopery.cli.options import Session, session
 
 if TYPE_CHECKING:
     from coopery.ledger import Details
+    from coopery.records import Placement
 
 
 @click.command(
@@ -25,15 +26,21 @@ if TYPE_CHECKING:
     twin="Builder.details",
 )
 @click.argument("ref", metavar="FILE|KEY")
+@click.option("--dockerfile", is_flag=True, help="Print the equivalent Dockerfile instead.")
 @session()
-def command(session: Session, ref: str) -> None:
-    """Show what is recorded of a definition or key: its image, whether it is still there, packages and layers."""
+def command(session: Session, ref: str, dockerfile: bool) -> None:
+    """Show what is recorded of a definition or key: its image, whether it is still there, packages and layers.
+
+    Nothing is built, and no registry is asked.
+    """
     from coopery.cli.refs import known
 
     with session.builder() as builder:
-        found = builder.details(known(builder, ref))
-    session.document.update(document(found))
-    session.say(_told(found))
+        what = known(builder, ref)
+        found = builder.details(what)
+        text = builder.dockerfile(what) if dockerfile or session.json else ""
+    session.document.update({**document(found), "dockerfile": text})
+    session.say(text.rstrip("\n") if dockerfile else _told(found))
 
 
 def _told(found: Details) -> str:
@@ -54,8 +61,9 @@ def _told(found: Details) -> str:
         head = ("package", "version", "build", "from")
         blocks.append(words.table(head, [(a.name, a.version, a.build, a.source) for a in lock.artifacts]))
     if found.layers:
-        lines = [(str(at), words.size(layer.size), layer.created_by) for at, layer in enumerate(found.layers, 1)]
-        blocks.append(words.table(("layer", "size", "from the bottom up"), lines))
+        numbered = sorted(enumerate(found.layers, 1), key=lambda pair: (-pair[1].size, pair[0]))
+        lines = [(str(at), words.size(layer.size), layer.created_by) for at, layer in numbered]
+        blocks.append(words.table(("layer", "size", "largest first; 1 is the lowest"), lines, right={0, 1}))
     blocks += [words.clean(f"note: {note}") for note in found.notes]
     return "\n\n".join(blocks)
 
@@ -70,9 +78,12 @@ def _image(found: Details) -> list[tuple[str, str]]:
             image.reference if found.exists else f"{image.reference} (no longer there; build makes it again)",
         ),
         ("image", image.id),
+        ("digest", image.digest),
         ("platform", image.platform),
         ("size", f"{words.size(image.size)} in {words.count(image.layers, 'layer')}"),
         ("python", image.interpreter or ""),
+        ("prefix", image.prefix or ""),
+        *(("also at", f"{one.reference}@{one.digest}") for one in found.placements if one.place != image.place),
     ]
 
 
@@ -94,4 +105,15 @@ def document(found: Details) -> dict[str, Any]:
         "layers": [asdict(layer, filter=lambda field, _: field.name != "made") for layer in found.layers],
         "notes": list(found.notes),
         "log": found.log,
+        "placements": [_placement(one) for one in found.placements],
     }
+
+
+def _placement(one: Placement) -> dict[str, Any]:
+    """One place; of a registry also in parts."""
+    from attrs import asdict
+
+    _, scheme, name = one.place.partition("registry://")
+    registry, _, repository = name.partition("/")
+    tag = one.reference.rpartition(":")[2] if scheme else ""
+    return {**asdict(one), "registry": registry, "repository": repository, "tag": tag}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -41,14 +41,21 @@ class Session:
             click.echo(text)
 
     @contextmanager
-    def builder(self) -> Iterator[Builder]:
+    def builder(self, *, secrets: Mapping[str, bytes] | None = None, step_seconds: float = 0.0) -> Iterator[Builder]:
         """A builder that reports its progress on stderr, and lets go of everything at the end."""
         from coopery.build import Builder
         from coopery.cli.progress import Progress
 
         with (
             Progress(quiet=self.quiet) as progress,
-            Builder(cache=self._cache, home=self._home, backend=self._backend, on_event=progress) as builder,
+            Builder(
+                cache=self._cache,
+                home=self._home,
+                backend=self._backend,
+                on_event=progress,
+                secrets=secrets,
+                step_seconds=step_seconds,
+            ) as builder,
         ):
             self.document |= {"warnings": progress.warnings, "moved": progress.moved}  # filled as they come
             yield builder
@@ -76,12 +83,50 @@ def session(*, output: bool = True) -> Callable[[F], F]:
     return decorate
 
 
+def steps(command: F) -> F:
+    """The options of commands that may run steps: ``--secret`` and ``--step-timeout``."""
+    decorated: Any = command
+    for option in reversed(_STEPS):
+        decorated = option(decorated)
+    return decorated  # type: ignore[no-any-return] # as above
+
+
+def step_options(secrets: Sequence[str], timeout: str | None) -> dict[str, Any]:
+    """What `Session.builder` is given for them. Most builds have none, and then nothing is imported.
+
+    Raises:
+        UsageError: another form, or a secret that cannot be read.
+    """
+    found: dict[str, Any] = {}
+    if secrets:
+        from coopery.engines.secrets import parse
+
+        found["secrets"] = parse(secrets)
+    if timeout is not None:
+        from coopery.collect.amounts import seconds
+
+        found["step_seconds"] = seconds(timeout)
+    return found
+
+
+_STEPS: list[Callable[[Any], Any]] = [
+    click.option(
+        "--secret",
+        "secrets",
+        multiple=True,
+        metavar="id=NAME,env=VAR|src=FILE",
+        help="Give a build secret to the steps that name it. Repeatable.",
+    ),
+    click.option("--step-timeout", metavar="TIME", help="End a run step that takes longer: 10m, 90s. [default: never]"),
+]
 _OUTPUT: Callable[[Any], Any] = click.option(
     "--output", type=click.Choice(["text", "json"]), default="text", help="Form of the result.  [default: text]"
 )
 _SHARED: list[Callable[[Any], Any]] = [
-    click.option("--backend", metavar="NAME", help="Backend to build with. [default: $COOPERY_BACKEND, else oci]"),
-    click.option("--cache", metavar="URL", help="Cache store: sqlite: or sqlite:/path. [default: $COOPERY_CACHE]"),
+    click.option(
+        "--backend", metavar="NAME", help="Backend to build with. [default: $COOPERY_BACKEND, else as needed]"
+    ),
+    click.option("--cache", metavar="URL", help="Cache store: sqlite:, directory:/path, … [default: $COOPERY_CACHE]"),
     click.option("--home", metavar="DIR", help="Cache folder. [default: $COOPERY_HOME, else ~/.cache/coopery]"),
     click.option("-q", "--quiet", is_flag=True, help="No progress on stderr; errors only."),
 ]

@@ -49,6 +49,8 @@ class Plain:
 def line_of(event: ev.Event) -> str:  # noqa: PLR0911, PLR0912 - one case per event, side by side, reads best
     """*event* in a line or more; empty where it says nothing new."""
     match event:
+        case ev.BackendChosen():
+            return f"backend: {event.backend}{_tail(event.reason)}"
         case ev.BuildStarted():
             return f"building {event.name or 'environment'}, key {event.key[:12]}"
         case ev.Waiting():

@@ -24,6 +24,9 @@ COMMANDS: Final = (
     "why",
     "diff",
     "run",
+    "shell",
+    "debug",
+    "export",
     "push",
     "pull",
     "details",
@@ -36,6 +39,7 @@ COMMANDS: Final = (
     "pins",
     "plugins",
     "settings",
+    "doctor",
 )
 """In the order of help. Each is ``command`` in the module of its name."""
 
