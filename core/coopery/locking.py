@@ -11,7 +11,7 @@ from attrs import field, frozen
 
 from coopery import key as _key
 from coopery import lockfile
-from coopery.definition import Environment, ImageBase
+from coopery.definition import Base, DebianBase, Environment, ImageBase
 from coopery.errors import StaleLock, UsageError
 from coopery.lock import Lock
 from coopery.lockfile import Glance, Locked
@@ -169,10 +169,7 @@ def demand(builder: Builder, sealed: Sealed, held: Held | None) -> Locked | None
     """
     environment = sealed.environment
     if not has_packages(environment):
-        image = environment.base.image if isinstance(environment.base, ImageBase) else ""
-        if image and "@sha256:" not in image:
-            remedy = "write the digest behind the name: NAME@sha256:…"
-            raise StaleLock(f"$.base.image: {image} names no digest, and there is no lock to have it", remedy=remedy)
+        _demand_base(environment.base)
         return None
     if held is None:
         path = lockfile.beside(environment)
@@ -182,6 +179,16 @@ def demand(builder: Builder, sealed: Sealed, held: Held | None) -> Locked | None
     if found.reasons:
         raise stale(held.shown, found.reasons)
     return held.read()
+
+
+def _demand_base(base: Base) -> None:
+    """See that *base*, which no lock holds, is the same tomorrow."""
+    if isinstance(base, ImageBase) and "@sha256:" not in base.image:
+        remedy = "write the digest behind the name: NAME@sha256:…"
+        raise StaleLock(f"$.base.image: {base.image} names no digest, and there is no lock to have it", remedy=remedy)
+    if isinstance(base, DebianBase):
+        message = f"$.base.debian: what is in {base.suite} changes, and there is no lock to hold the base"
+        raise StaleLock(message, remedy="build and push it once, and name that image by its digest")
 
 
 def stale(shown: str, reasons: tuple[str, ...]) -> StaleLock:
@@ -201,16 +208,26 @@ def stale_warning(shown: str, reasons: tuple[str, ...]) -> str:
 def _presumed(environment: Environment, locked: Locked) -> Resolved:
     """The target, as far as the definition and the lock can tell."""
     target, facts = environment.target, dict(locked.lock.facts)
+    python = facts.get("python") if environment.on_bases_python else None
     return Resolved(
         platform=target.platform,
         prefix=environment.prefix,
         base=locked.lock.base,
-        facts=Facts(platform=target.platform),
+        facts=_presumed_facts(target.platform, python),
         glibc=target.glibc or facts.get("glibc"),
         cuda=target.cuda or facts.get("cuda"),
         archspec=target.archspec or facts.get("archspec"),
         bytecode=environment.build.bytecode,
+        python=python,
     )
+
+
+def _presumed_facts(platform: str, release: str | None) -> Facts:
+    """Of a base with that Python, wherever it lies: nothing is built upon these."""
+    if release is None:
+        return Facts(platform=platform)
+    minor = _minor(release)
+    return Facts(platform, python=f"/usr/bin/python{minor}", python_version=minor, python_release=release)
 
 
 def _facts(before: dict[str, str], now: dict[str, str]) -> tuple[list[str], list[str]]:
@@ -222,11 +239,20 @@ def _facts(before: dict[str, str], now: dict[str, str]) -> tuple[list[str], list
         if old == new:
             continue
         told = f"{name}: locked for {old or 'none'}, now {new or 'none'}"
-        if name == "archspec" or new is None or (old is not None and not _reaches(new, old)):
+        if name == "archspec" or new is None or (old is not None and not _serves(name, new, old)):
             reasons.append(told)
         else:
             notes.append(f"{told}; its packages still run, `coopery lock --update` chooses anew")
     return reasons, notes
+
+
+def _serves(name: str, new: str, old: str) -> bool:
+    """Whether what was chosen for *old* runs on *new*: a later one, and of Python one of the same minor version."""
+    return _reaches(new, old) and (name != "python" or _minor(new) == _minor(old))
+
+
+def _minor(version: str) -> str:
+    return ".".join(version.split(".")[:2])
 
 
 def _reaches(version: str, needed: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from attrs import asdict, field, frozen
 
 from coopery import platform as _platform
-from coopery.definition import Target
+from coopery.definition import Environment, Target
 from coopery.digest import Digest
 
 DIRECTORY_MODE: Final = 0o755
@@ -76,6 +76,7 @@ class Resolved:
         base: digest of the base.
         facts: all facts of the snapshot that packages are put upon.
         bytecode: whether ``.pyc`` files are made.
+        python: version of the base's Python, as far as that tells it, where packages stand on it; else None.
     """
 
     platform: str
@@ -87,10 +88,17 @@ class Resolved:
     archspec: str | None = None
     linux: str = "5.10"
     bytecode: bool = True
+    python: str | None = None
 
     def used(self) -> dict[str, str]:
         """The facts that go into a lock: those a solver sees. Two bases that agree on these may share a solve."""
-        stated = {"glibc": self.glibc, "cuda": self.cuda, "archspec": self.archspec, "linux": self.linux}
+        stated = {
+            "glibc": self.glibc,
+            "cuda": self.cuda,
+            "archspec": self.archspec,
+            "linux": self.linux,
+            "python": self.python,
+        }
         return {name: value for name, value in stated.items() if value is not None}
 
 
@@ -103,7 +111,15 @@ _ARCHSPEC: Final = {
 }
 
 
-def resolve(target: Target, facts: Facts, base: Digest, prefix: str, bytecode: bool) -> Resolved:
+def of(environment: Environment, facts: Facts, base: Digest) -> Resolved:
+    """What *environment* is resolved for on a base with *facts* and the digest *base*."""
+    python = (facts.python_release or facts.python_version) if environment.on_bases_python else None
+    return resolve(environment.target, facts, base, environment.prefix, environment.build.bytecode, python)
+
+
+def resolve(
+    target: Target, facts: Facts, base: Digest, prefix: str, bytecode: bool, python: str | None = None
+) -> Resolved:
     """Put *target* (what the definition states) over *facts* (what the base has). What is stated wins."""
     return Resolved(
         platform=target.platform,
@@ -114,6 +130,7 @@ def resolve(target: Target, facts: Facts, base: Digest, prefix: str, bytecode: b
         cuda=target.cuda or facts.cuda,
         archspec=target.archspec or _ARCHSPEC.get(_platform.architecture(target.platform)),
         bytecode=bytecode,
+        python=python,
     )
 
 

@@ -21,6 +21,7 @@ from coopery import digest as _digest
 from coopery import faults
 from coopery.blobs import BlobStore, BlobWriter
 from coopery.errors import CacheError, IntegrityError, StoreFull
+from soak import rounds
 
 DATA = b"some bytes " * 1000
 DIGEST = _digest.of_bytes(DATA)
@@ -247,7 +248,7 @@ def test_many_writers_of_one_blob(store, tmp_path):
 
 def test_every_flipped_bit_is_noticed_and_put_mends_it(store):
     rng = random.Random(5)
-    for number in range(200):
+    for number in range(rounds(200, 1000)):
         data = rng.randbytes(rng.randrange(1, 2000))
         digest = store.put(data)
         damaged = bytearray(data)

@@ -19,6 +19,7 @@ from coopery.errors import LockFileError, NotFound, UsageError
 from coopery.lock import Artifact, Lock
 from coopery.lockfile import FILE_TAG, Locked, LockFile, asked, glance, read, save
 from coopery.lockfile_text import parse, write
+from soak import rounds
 
 BASE = of_bytes(b"base")
 
@@ -172,7 +173,7 @@ _values = st.recursive(
 
 
 @given(st.dictionaries(_texts, _values, max_size=4))
-@examples(max_examples=150)
+@examples(max_examples=rounds(60, 10_000))
 def test_what_is_written_reads_back_equal(value: dict[str, Any]) -> None:
     assert parse(write(value)) == value
 
@@ -192,7 +193,7 @@ _artifacts = st.builds(
 
 
 @given(st.lists(_artifacts, max_size=6, unique_by=lambda found: (found.kind, found.name)))
-@examples(max_examples=60)
+@examples(max_examples=rounds(25, 10_000))
 def test_a_lock_file_reads_back_equal(tmp_path_factory: pytest.TempPathFactory, artifacts: list[Artifact]) -> None:
     path = tmp_path_factory.getbasetemp() / "property.lock"
     save(path, file_of(*artifacts))
@@ -201,7 +202,7 @@ def test_a_lock_file_reads_back_equal(tmp_path_factory: pytest.TempPathFactory, 
 
 
 @given(st.binary(max_size=300) | st.text(max_size=300).map(str.encode))
-@examples(max_examples=100)
+@examples(max_examples=rounds(60, 10_000))
 def test_junk_is_refused_and_nothing_else(tmp_path_factory: pytest.TempPathFactory, junk: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "junk.lock"
     path.write_bytes(f"lock-file: {FILE_TAG}\nlinux/amd64:\n".encode() + junk)

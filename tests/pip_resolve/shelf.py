@@ -89,6 +89,7 @@ class Shelf:
         hashes: whether pages give sha256.
         sizes: whether JSON pages give sizes.
         user: ``name:password`` that it wants, or empty.
+        below: folder that all of it is below, ``/t/<token>``, or empty.
         spoil: changes the body of a file.
         statuses: path → statuses to answer first.
         cut: path → after how many bytes the connection breaks, once.
@@ -98,6 +99,7 @@ class Shelf:
     hashes: bool = True
     sizes: bool = True
     user: str = ""
+    below: str = ""
     spoil: Callable[[bytes], bytes] | None = None
     statuses: dict[str, list[int]] = field(factory=dict)
     cut: dict[str, int] = field(factory=dict)
@@ -131,7 +133,7 @@ class Shelf:
 
     @property
     def url(self) -> str:
-        return f"http://{self.host}/simple"
+        return f"http://{self.host}{self.below}/simple"
 
     def add(self, *wheels: Wheel) -> None:
         for wheel in wheels:
@@ -205,7 +207,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send(shelf.statuses[self.path].pop(0), "text/plain", b"not now")
         if self.path in shelf.pages:
             return self._send(200, "text/html", shelf.pages[self.path])
-        kind, _, rest = self.path.strip("/").partition("/")
+        below = self.path.startswith(f"{shelf.below}/")
+        kind, _, rest = self.path.removeprefix(shelf.below).strip("/").partition("/") if below else ("", "", "")
         found = shelf.page(rest.strip("/")) if kind == "simple" else None
         if kind == "files" and (data := shelf.file(rest)) is not None:
             found = "application/octet-stream", data

@@ -117,7 +117,7 @@ class Watch:
             for path in _walk(folder):
                 with suppress(OSError):
                     if path.is_file() and path.stat().st_size < _SMALL:
-                        self.seen.add((f"passing file {path.name}", path.read_bytes()))
+                        self.seen.add((f"passing file {path}", path.read_bytes()))
 
 
 def _walk(folder: Path) -> Iterator[Path]:

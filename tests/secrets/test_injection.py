@@ -281,7 +281,9 @@ def test_uv_gets_no_word_of_a_definition_as_an_option(desk: Path) -> None:
     argv = uv.arguments(question, desk / "cache")
     assert argv[argv.index("--") + 1 :] == [str(desk / "requirements.in")]
     assert all(word.startswith("--") or word in ("pip", "compile") for word in argv[: argv.index("--")])
-    assert sum(word.startswith(("--index=", "--default-index=")) for word in argv) == len(places)
+    assert not any("h.example" in word for word in argv)
+    variables = uv._named(question.sources)
+    assert len(variables["UV_INDEX"].split()) + len(variables["UV_DEFAULT_INDEX"].split()) == len(places)
 
 
 def test_the_conda_worker_gets_a_folder_alone(desk: Path) -> None:

@@ -131,7 +131,7 @@ def test_files_that_come_and_go(tmp_path: Path) -> None:
         while not watch.seen:
             pass
         path.unlink()
-    assert "passing file passing" in found(canary, watched=watch)
+    assert f"passing file {path}" in found(canary, watched=watch)
 
 
 def test_what_the_redactor_masks_the_sweep_does_not_find() -> None:

@@ -185,12 +185,12 @@ def test_what_is_no_http_is_our_error(http: Http, server: Server, raw: bytes) ->
     assert len(server.requests) <= 5
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # urllib3 leaves that socket to gc
-def test_two_lengths_are_no_length(http: Http, server: Server) -> None:
-    server.script = lambda _: Reply(body=b"hello!", headers={"Content-Length": "5, 6"})
-    with pytest.raises(NetworkError):
+@pytest.mark.parametrize("further", [{}, {"Connection": "close"}], ids=["stays open", "closes"])
+def test_two_lengths_are_no_length(http: Http, server: Server, further: dict[str, str]) -> None:
+    server.script = lambda _: Reply(body=b"hello!", headers={"Content-Length": "5, 6", **further})
+    with pytest.raises(NetworkError, match="an answer that is no HTTP"):
         http.get(server.url, limit=1000)
-    gc.collect()
+    gc.collect()  # a socket that nobody closed would be a warning, and so an error
     assert len(server.requests) == 1
 
 

@@ -13,7 +13,7 @@ from attrs import frozen
 from urllib3.util import Timeout
 
 from coopery.settings import Settings
-from coopery.wire import proxies, trust
+from coopery.wire import connections, proxies, trust
 from coopery.wire.origin import Address
 from coopery.wire.trouble import translated
 
@@ -151,6 +151,7 @@ class Pools:
             key = f"{name} {secure}"  # so that plain http never waits for certificates to be read
             if key not in self._managers:
                 self._managers[key] = self._make(proxy, self._context() if secure else None)
+                connections.use(self._managers[key])
             return self._managers[key]
 
     def _make(self, proxy: Address | None, context: ssl.SSLContext | None) -> urllib3.PoolManager:

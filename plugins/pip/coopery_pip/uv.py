@@ -1,8 +1,8 @@
 """uv in a child process: what it is asked, with what environment, and how its end is read.
 
 It is told everything: the target's Python and platform, the sources, wheels only. It reads no configuration and no
-credential store of the user, builds nothing, downloads no Python, and gets credentials by its environment, which only
-its owner can read, never by its command line.
+credential store of the user, builds nothing, downloads no Python, and gets sources and their credentials by its
+environment, which only its owner can read, never by its command line: some indexes have a token in their path.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from attrs import field, frozen
 
 from coopery.errors import BuildError, PluginError
+from coopery.redact import secrets_in
 from coopery.wire.login import without_user
 from coopery_pip.access import Access
 from coopery_pip.machine import Machine
 from coopery_pip.sources import Source
+from coopery_pip.tether import CANNOT_START, tethered
 
 _SECONDS: Final = 1800
 """uv's own time for one request is far shorter; this ends one that would never."""
@@ -96,7 +98,7 @@ class Uv:
         _write(question)
         kept = {name: environ[name] for name in _KEPT if name in environ}
         variables = {**kept, **self.environment, **_variables(question, access)}
-        argv = [self.program, *arguments(question, self.cache)]
+        argv = tethered([self.program, *arguments(question, _cache(question, self.cache))])
         try:
             done = subprocess.run(
                 argv,
@@ -111,8 +113,10 @@ class Uv:
         except subprocess.TimeoutExpired as exc:
             raise UvError(f"uv did not end within {_SECONDS} seconds") from exc
         except OSError as exc:
-            raise PluginError(f"{self.program}: cannot be started: {exc.strerror}", remedy="pip install uv") from exc
+            raise _not_started(self.program, exc.strerror) from exc
         words = cleaned(done.stderr.decode("utf-8", "replace"), question.folder)
+        if done.returncode == CANNOT_START:
+            raise _not_started(self.program, words)
         if done.returncode == _UNSATISFIABLE:
             raise Unsatisfiable(words)
         if done.returncode != 0:
@@ -123,6 +127,10 @@ class UvError(BuildError):
     """uv failed for another reason than that nothing fits."""
 
     stage = "lock"
+
+
+def _not_started(program: str, reason: str | None) -> PluginError:
+    return PluginError(f"{program}: cannot be started: {reason}", remedy="pip install uv")
 
 
 def find() -> str:
@@ -140,7 +148,7 @@ def find() -> str:
 
 
 def arguments(question: Question, cache: Path) -> list[str]:
-    """What follows the program's name. No credential is among it. Pure."""
+    """What follows the program's name. No source is among it, and so no credential. Pure."""
     machine = question.machine
     found = ["pip", "compile", "--no-config", "--quiet", "--no-progress", "--color=never", f"--cache-dir={cache}"]
     # This interpreter only runs uv's question what it is: version, platform and markers come from the two after it.
@@ -152,13 +160,13 @@ def arguments(question: Question, cache: Path) -> list[str]:
     found += ["--prerelease=allow"] if question.pre else []
     found += ["--format=pylock.toml", f"--output-file={question.output}"]
     found += [f"--constraints={question.folder / 'constraints.txt'}"] if question.constraints else []
-    return [*found, *_source_arguments(question.sources), "--", str(question.folder / "requirements.in")]
+    return [*found, "--", str(question.folder / "requirements.in")]
 
 
-def _source_arguments(sources: Sequence[Source]) -> list[str]:
-    indexes = [without_user(source.url) for source in sources if source.kind == "index"]
-    further = [f"--index={_label(at)}={url}" for at, url in enumerate(indexes[:-1])]
-    return [*further, f"--default-index={_label(len(indexes) - 1)}={indexes[-1]}"]
+def _cache(question: Question, shared: Path) -> Path:
+    """The folder for uv's cache. uv keeps URLs in it: where one has a token in it, the cache ends with the question."""
+    tokens = any(secrets_in(without_user(source.url)) for source in question.sources)
+    return question.folder / "cache" if tokens else shared
 
 
 def _label(at: int) -> str:
@@ -178,11 +186,23 @@ def _variables(question: Question, access: Access) -> dict[str, str]:
     if links := [_with_user(source, access) for source in question.sources if source.kind == "links"]:
         found["UV_FIND_LINKS"] = ",".join(links)
     indexes = [source for source in question.sources if source.kind == "index"]
+    found |= _named(indexes)
     for at, source in enumerate(indexes):
         if source.folder is None and (credential := access.find(source.url)) is not None:
             name = f"UV_INDEX_{_label(at).upper()}"
             found |= {f"{name}_USERNAME": credential.user, f"{name}_PASSWORD": credential.password}
     return found
+
+
+def _named(indexes: Sequence[Source]) -> dict[str, str]:
+    """The indexes, each by its label. The last is the main one."""
+    words = [f"{_label(at)}={_word(without_user(index.url))}" for at, index in enumerate(indexes)]
+    return {"UV_INDEX": " ".join(words[:-1]), "UV_DEFAULT_INDEX": words[-1]}
+
+
+def _word(url: str) -> str:
+    """*url* as one word: a blank would end it."""
+    return "%20".join(url.split())
 
 
 def _with_user(source: Source, access: Access) -> str:
