@@ -45,12 +45,16 @@ class StoreAbilities:
         list: ``list`` works.
         leases: the store also implements `coopery.leases.Leases`.
         history: older generations stay readable.
+        writable: ``put`` and ``delete`` work, for those whom the store lets.
+        promise: what a store without compare-and-set promises instead, in a sentence for people.
     """
 
     compare_and_set: bool = True
     list: bool = True
     leases: bool = False
     history: bool = True
+    writable: bool = True
+    promise: str = ""
 
 
 class Cache(Protocol):
@@ -59,7 +63,10 @@ class Cache(Protocol):
     scheme: ClassVar[str]
     """What ``Builder(cache="scheme:…")`` begins with."""
 
-    abilities: ClassVar[StoreAbilities]
+    @property
+    def abilities(self) -> StoreAbilities:
+        """What it promises: a class attribute, unless it depends on what the store is made of."""
+        ...
 
     @classmethod
     def from_url(cls, url: str, home: Path, notice: Callable[[str], None]) -> Cache:

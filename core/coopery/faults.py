@@ -19,6 +19,11 @@ POINTS: Final = frozenset(
         "release",  # the build is over, its lease is still held
         "record-put",  # a record is written, its transaction is still open
         "record-done",  # a record is committed, its caller does not know it yet; kill and sleep only
+        "slot-open",  # directory store: before an entry's file is made
+        "slot-write",  # before it is written
+        "slot-fsync",  # before it is synced
+        "slot-link",  # whole, not yet under its number
+        "slot-dirsync",  # under its number, the folder is not yet synced
         "blob-open",  # before a staging file is made
         "blob-write",  # before each write to it
         "blob-fsync",  # before it is synced

@@ -17,17 +17,19 @@ import pytest
 
 from coopery.cache import Record
 from coopery.flight import Flight, Guard
+from coopery.stores.directory import DirectoryCache
 from coopery.stores.sqlite import SqliteCache
 
 
 class Scene:
     """A store, and a log with one line per event, which all processes append to."""
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "home" / "records.sqlite"
+    def __init__(self, folder: Path, store: str = "sqlite") -> None:
         self.log = folder / "events"
         self.log.touch()
-        self.cache = SqliteCache(self.path)  # safe across forks: each child opens its own connection
+        # Both are safe across forks: each child opens its own connection, or nothing is kept open.
+        opened = {"sqlite": SqliteCache, "directory": DirectoryCache}[store]
+        self.cache: SqliteCache | DirectoryCache = opened(folder / "home" / "records")
 
     def note(self, *words: object) -> None:
         handle = os.open(self.log, os.O_WRONLY | os.O_APPEND)
@@ -113,9 +115,9 @@ class Crowd:
             os.close(reader)
 
 
-@pytest.fixture
-def scene(tmp_path: Path) -> Scene:
-    return Scene(tmp_path)
+@pytest.fixture(params=["sqlite", "directory"])
+def scene(tmp_path: Path, request: pytest.FixtureRequest) -> Scene:
+    return Scene(tmp_path, request.param)
 
 
 @pytest.fixture

@@ -13,6 +13,10 @@ from attrs import evolve
 
 from coopery.cache import Kind, Record
 from coopery.leases import Claim, Lease, Outcome
+from coopery.stores.custody import Group
+from coopery.stores.directory import DirectoryCache
+from coopery.stores.layered import Layered
+from coopery.stores.namespace import Namespace
 from coopery.stores.sqlite import SqliteCache
 from coopery.testing import CacheContract, LeasesContract, MemoryCache
 from coopery.testing.memory import Shelf
@@ -28,6 +32,58 @@ class TestSqliteLeases(LeasesContract):
     @pytest.fixture
     def open_leases(self, tmp_path):
         return lambda: SqliteCache(tmp_path / "home" / "records.sqlite")
+
+
+class TestDirectoryRecords(CacheContract):
+    @pytest.fixture
+    def open_cache(self, tmp_path):
+        return lambda: DirectoryCache(tmp_path / "home" / "shared")
+
+
+class TestDirectoryLeases(LeasesContract):
+    @pytest.fixture
+    def open_leases(self, tmp_path):
+        return lambda: DirectoryCache(tmp_path / "home" / "shared")
+
+
+class TestGroupRecords(CacheContract):
+    @pytest.fixture
+    def open_cache(self, tmp_path):
+        return lambda: DirectoryCache(tmp_path / "shared", custody=Group(), namespace="Team")
+
+
+class TestGroupLeases(LeasesContract):
+    @pytest.fixture
+    def open_leases(self, tmp_path):
+        return lambda: DirectoryCache(tmp_path / "shared", custody=Group(), namespace="Team")
+
+
+class TestNamespaceRecords(CacheContract):
+    @pytest.fixture
+    def open_cache(self):
+        shelf = Shelf()
+        return lambda: Namespace(MemoryCache(shelf), "team")
+
+
+class TestNamespaceLeases(LeasesContract):
+    @pytest.fixture
+    def open_leases(self):
+        shelf = Shelf()
+        return lambda: Namespace(MemoryCache(shelf), "team")
+
+
+class TestLayeredRecords(CacheContract):
+    @pytest.fixture
+    def open_cache(self, tmp_path):
+        near, far = Shelf(), Shelf()
+        return lambda: Layered(MemoryCache(near), MemoryCache(far), notice=pytest.fail)
+
+
+class TestLayeredLeases(LeasesContract):
+    @pytest.fixture
+    def open_leases(self):
+        near, far = Shelf(), Shelf()
+        return lambda: Layered(MemoryCache(near), MemoryCache(far), notice=pytest.fail)
 
 
 class TestMemoryRecords(CacheContract):

@@ -19,8 +19,10 @@ from coopery.errors import CacheError, StoreFull
 from coopery.leases import Outcome
 from coopery.stores import holder
 from coopery.stores.database import Database
+from coopery.stores.directory import DirectoryCache
 from coopery.stores.schema import RECORDS
 from coopery.stores.sqlite import SqliteCache
+from soak import rounds
 
 
 def record(name: str, generation: int = 1) -> Record:
@@ -101,29 +103,33 @@ WRITER = """
 import sys
 from pathlib import Path
 from coopery.cache import Record
+from coopery.stores.directory import DirectoryCache
 from coopery.stores.sqlite import SqliteCache
-cache = SqliteCache(Path(sys.argv[1]))
+cache = {"sqlite": SqliteCache, "directory": DirectoryCache}[sys.argv[3]](Path(sys.argv[1]))
 for number in range(int(sys.argv[2]), 100000):
     cache.put(Record("resolution", str(number), 1, {"number": number, "text": "x" * 6000}), 0)
     print(number, flush=True)
 """
 
 
-@pytest.mark.parametrize("rounds", [pytest.param(4, id="short"), pytest.param(60, id="long", marks=pytest.mark.slow)])
-def test_killed_at_random_loses_nothing_that_was_told(tmp_path, rounds):
-    path = tmp_path / "records.sqlite"
+@pytest.mark.parametrize(
+    "times", [pytest.param(4, id="short"), pytest.param(rounds(200, 2000), id="long", marks=pytest.mark.slow)]
+)
+@pytest.mark.parametrize("store", [SqliteCache, DirectoryCache])
+def test_killed_at_random_loses_nothing_that_was_told(tmp_path, times, store):
+    path = tmp_path / "records"
     rng = random.Random(7)
     told: list[str] = []
     notices: list[str] = []
-    for number in range(rounds):
-        argv = [sys.executable, "-c", WRITER, str(path), str(number * 1000)]
+    for number in range(times):
+        argv = [sys.executable, "-c", WRITER, str(path), str(number * 1000), store.scheme]
         with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as writer:
             assert writer.stdout is not None
             told.append(writer.stdout.readline().strip())
             time.sleep(rng.random() * 0.06)
             writer.kill()
             told += writer.stdout.read().split("\n")[:-1]
-        cache = SqliteCache(path, notices.append)
+        cache = store(path, notices.append)
         for name in told:
             found = cache.get("resolution", name)
             assert found is not None, f"{name} was told and is lost"
@@ -131,7 +137,7 @@ def test_killed_at_random_loses_nothing_that_was_told(tmp_path, rounds):
         assert {found.name for found in cache.list("resolution")} >= set(told)
         cache.close()
     assert notices == []
-    assert len(told) > rounds
+    assert len(told) > times
 
 
 @pytest.mark.parametrize("forks", [pytest.param(5, id="short"), pytest.param(100, id="long", marks=pytest.mark.slow)])

@@ -14,6 +14,7 @@ from coopery.errors import CacheError
 from coopery.leases import Outcome
 from coopery.stores.quarantine import set_aside
 from coopery.stores.sqlite import SqliteCache
+from soak import rounds
 
 NAMES = [f"key {number}" for number in range(40)]
 
@@ -115,9 +116,9 @@ def test_a_sound_database_is_left_alone(sound, tmp_path):
         pytest.param(flip, 25, id="flips"),
         pytest.param(truncate, 5, id="truncations"),
         pytest.param(zero_page, 3, id="zeroed"),
-        pytest.param(flip, 200, id="flips-long", marks=pytest.mark.slow),
-        pytest.param(truncate, 50, id="truncations-long", marks=pytest.mark.slow),
-        pytest.param(zero_page, 10, id="zeroed-long", marks=pytest.mark.slow),
+        pytest.param(flip, rounds(200, 500), id="flips-long", marks=pytest.mark.slow),
+        pytest.param(truncate, rounds(50, 100), id="truncations-long", marks=pytest.mark.slow),
+        pytest.param(zero_page, rounds(10, 20), id="zeroed-long", marks=pytest.mark.slow),
     ],
 )
 def test_damage_never_yields_a_wrong_value(sound, tmp_path, damage, count):

@@ -123,7 +123,7 @@ def test_swapping_links_reaches_nothing_outside(tmp_path, seconds):
     try:
         end = time.monotonic() + seconds
         tried = 0
-        while time.monotonic() < end:
+        while time.monotonic() < end or tried <= 10:  # a busy machine tries less in its time
             tried += 1
             try:
                 open_cache("sqlite:", home, notice=lambda _text: None).put(Record("resolution", f"{tried}", 1, {}), 0)
@@ -132,7 +132,6 @@ def test_swapping_links_reaches_nothing_outside(tmp_path, seconds):
     finally:
         stop.set()
         attacker.join()
-    assert tried > 10
     assert victim.read_bytes() == b""
 
 

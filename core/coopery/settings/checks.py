@@ -150,10 +150,17 @@ def _url(text: str, schemes: tuple[str, ...]) -> str:
 
 
 def _cache(text: str, place: Place) -> str:
+    return " ".join(_store(one, place) for one in text.split() or [text])
+
+
+def _store(text: str, place: Place) -> str:
     if not _SCHEME.fullmatch(text):
-        raise Wrong(f"expected a cache store, got {_shown(text)}", "sqlite:, or sqlite:/path/file.sqlite")
+        raise Wrong(
+            f"expected a cache store, got {_shown(text)}", "sqlite:, sqlite:/path/file.sqlite, or directory:/path"
+        )
     scheme, _, rest = text.partition(":")
-    return f"{scheme}:{place.absolute(rest)}" if scheme == "sqlite" and rest else text
+    path, mark, options = rest.partition("?")
+    return f"{scheme}:{place.absolute(path)}{mark}{options}" if scheme in ("sqlite", "directory") and path else text
 
 
 def _channel_key(key: str) -> str:
