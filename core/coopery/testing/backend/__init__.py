@@ -1,0 +1,1 @@
+"""The parts of `coopery.testing.BackendContract`: bases, steps, runs and images, each a class of tests."""
