@@ -1,0 +1,1 @@
+"""An example of a cache store: records and leases in PostgreSQL."""

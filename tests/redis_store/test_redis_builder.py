@@ -1,0 +1,138 @@
+"""Builders with homes of their own, as on machines of their own, that share nothing but a Redis server."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import zipfile
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from coopery import Builder, Environment, Image
+from coopery.events import Event, StageFinished, StageStarted
+from coopery.oci.validate import validate_layout
+from coopery.plugins import Plugins
+from real_redis import RealRedis
+from real_registry import real_registry
+
+pytestmark = pytest.mark.needs("redis")
+
+JARS = Path(__file__).parents[2] / "examples" / "materializer"
+Machines = Callable[..., Builder]
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A Maven repository with one jar."""
+    folder = tmp_path / "maven"
+    publish(folder, "1.0", "old")
+    return folder
+
+
+def publish(repository: Path, version: str, content: str) -> None:
+    path = repository / "org" / "example" / "a" / version / f"a-{version}.jar"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("content"), content)
+
+
+@pytest.fixture
+def environment(tmp_path: Path, repository: Path) -> Environment:
+    (tmp_path / "hello.txt").write_text("hello\n")
+    spark = {"packages": ["org.example:a:1.0"], "repositories": [repository.as_uri()]}
+    document = {"base": "scratch", "steps": [{"copy": "hello.txt", "to": "/"}], "spark": spark}
+    return Environment.from_dict(document, tmp_path)
+
+
+@pytest.fixture
+def machines(tmp_path: Path, server: RealRedis, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machines]:
+    """Makes builders by name of the machine."""
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "DOCKER_CONFIG"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.delenv("REGISTRY_AUTH_FILE", raising=False)
+    (tmp_path / "config.json").write_text("{}")
+    monkeypatch.syspath_prepend(JARS)
+    made: list[Builder] = []
+
+    def make(name: str, on_event: Callable[[Event], None] | None = None) -> Builder:
+        plugins = Plugins([("jars", import_module("coopery_jars.plugin"))])
+        url = server.url("farm")
+        made.append(Builder(cache=url, home=tmp_path / name, backend="oci", on_event=on_event, plugins=plugins))
+        return made[-1]
+
+    yield make
+    for builder in made:
+        builder.close()
+    for name in [name for name in sys.modules if name.startswith("coopery_jars")]:
+        del sys.modules[name]
+
+
+def test_the_second_machine_makes_the_same_image_of_the_first_one_s_record(machines, environment, repository):
+    first = machines("a").build(environment)
+    publish(repository, "2.0", "new")
+    events: list[Event] = []
+    second = machines("b", events.append).build(environment)
+    assert second.id == first.id
+    assert (second.generation, second.hit) == (1, False)
+    assert "b/images" in second.place
+    stages = [event.stage for event in events if isinstance(event, StageFinished)]
+    assert "lock" not in stages, "what the record says is not resolved again"
+    assert machines("a").build(environment).hit
+    assert machines("b").build(environment).hit
+
+
+def test_machines_that_build_at_once_agree(machines, environment, tmp_path):
+    images: list[Image] = []
+
+    def work(name: str) -> None:
+        images.append(machines(name).build(environment))
+
+    threads = [threading.Thread(target=work, args=(f"m{number}",)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({image.id for image in images}) == 1
+    assert len(images) == 6
+    assert len({image.place for image in images}) == 6, "each has the image where it is"
+    for number in range(6):
+        validate_layout(tmp_path / f"m{number}" / "images")
+
+
+def test_who_was_slower_makes_the_other_s_image(machines, environment, repository, tmp_path):
+    """The index changed between two machines that resolved at once: the record has one image, so have both."""
+    publish(repository, "1.0", "new")
+    faster: list[Image] = []
+
+    def in_between(event: Event) -> None:
+        if isinstance(event, StageStarted) and event.stage == "image" and not faster:
+            publish(repository, "1.0", "old")
+            faster.append(machines("faster").build(environment))
+
+    slower = machines("slower", in_between).build(environment)
+    assert slower.id == faster[0].id
+    assert slower.place == f"oci:{tmp_path}/slower/images"
+    assert slower.generation == 1
+    assert machines("slower").build(environment).hit
+    assert machines("faster").build(environment).hit
+
+
+@pytest.mark.needs("registry")
+def test_a_machine_pulls_what_another_pushed(machines, environment, tmp_path):
+    with real_registry(tmp_path / "registry") as registry:
+        builder = machines("a")
+        first = builder.build(environment)
+        builder.push(first, f"{registry.host}/team/env:1")
+        events: list[Event] = []
+        second = machines("b", events.append).build(environment)
+        assert second.id == first.id
+        assert [event.stage for event in events if isinstance(event, StageFinished)] == ["pull"]
+
+
+def test_details_and_list_are_everybody_s(machines, environment):
+    first = machines("a").build(environment)
+    (found,) = machines("b").list()
+    assert (found.key, found.image.id, found.exists) == (first.key, first.id, False)
