@@ -6,7 +6,7 @@ BIN := .venv/bin
 STAMP := .venv/.complete
 QUICK := not slow and not processes and not needs and not channel and not network and not tools
 
-.PHONY: help setup channel engines demo check test bench lint types requirements wheels clean
+.PHONY: help setup channel engines demo check test soak bench lint types requirements wheels clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 20
@@ -21,6 +21,7 @@ channel: setup  ## a real conda channel in build/channel, from Python and Debian
 engines: setup  ## engines, a registry and tools by apt, where we may install them; starts what must run
 	@scripts/install-engines
 	@scripts/install-apptainer
+	@scripts/install-docker-28
 	@scripts/start-engines
 
 demo: setup channel  ## the main job, shown step by step; needs no root and no engine
@@ -38,6 +39,9 @@ check: lint types  ## linters, types and the tests that need no engine: under a 
 
 test: setup engines channel lint types  ## everything, on real parts; ends with a table of what ran
 	@$(BIN)/pytest -n 2 --dist worksteal
+
+soak: setup engines channel  ## the same with the long forms: more rounds, limits of time; an hour and more
+	@COOPERY_SOAK=1 $(BIN)/pytest -n 2 --dist worksteal
 
 bench: setup engines channel  ## ratios against the limit of the machine and the best of other tools
 	@$(BIN)/python benchmarks/run.py

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -72,10 +73,128 @@ def second_python() -> str | None:
     return str(found) if done.returncode == 0 else None
 
 
+def _overlay() -> str | None:
+    script = 'cd "$1" && mkdir l u w m && mount -t overlay overlay -o lowerdir=l,upperdir=u,workdir=w m'
+    with tempfile.TemporaryDirectory() as folder:
+        return _command("unshare", "--mount", "sh", "-c", script, "sh", folder)()
+
+
 def _unprivileged() -> str | None:
     if os.geteuid() != 0:
         return None
     return None if shutil.which("setpriv") else "setpriv is not installed"
+
+
+def _docker() -> str | None:
+    """Whether a daemon answers and runs a program: what `coopery doctor` tries."""
+    import tempfile
+
+    try:
+        from coopery import Builder
+        from coopery.events import ignore
+
+        with tempfile.TemporaryDirectory() as home, Builder(home=home, backend="docker") as builder:
+            builder.home.make()
+            found = builder.backend(ignore).examine()
+    except Exception as exc:
+        return str(exc)[:120]
+    return found.problem[:120] or None
+
+
+def _buildah() -> str | None:
+    """Whether it runs a program in a container of nothing: what `coopery doctor` tries."""
+    try:
+        from coopery_podman.buildah import Buildah
+
+        Buildah().isolation()
+    except Exception as exc:
+        return str(exc)[:120]
+    return None
+
+
+def _podman_run() -> str | None:
+    """Whether podman runs a program with no image: what `coopery doctor` tries."""
+    import tempfile
+
+    try:
+        from coopery_podman.ways import find
+
+        with tempfile.TemporaryDirectory() as folder:
+            find(Path(folder))
+    except Exception as exc:
+        return str(exc)[:120]
+    return None
+
+
+def _dockerd() -> str | None:
+    """A daemon of our own, in a network namespace of its own."""
+    if os.geteuid() != 0:
+        return "needs root"
+    return _command("unshare", "--net", "dockerd", "--version", program="dockerd")()
+
+
+def _apptainer() -> str | None:
+    """Whether Apptainer runs a program for an ordinary user: what `coopery doctor` tries, steps included."""
+    import ordinary
+
+    reason = ordinary.why_not()
+    if reason is not None:
+        return reason
+    code = (
+        "import tempfile\n"
+        "from coopery import Builder\n"
+        "from coopery.events import ignore\n"
+        "with tempfile.TemporaryDirectory() as home, Builder(home=home, backend='singularity') as builder:\n"
+        "    builder.home.make()\n"
+        "    found = builder.backend(ignore).examine()\n"
+        "print(found.problem or next((line for line in found.details if 'runs no steps' in line), 'works'))\n"
+    )
+    argv = ordinary.argv(ordinary.python(), "-c", code)
+    done = subprocess.run(argv, env=ordinary.environ(), cwd="/", capture_output=True, text=True, check=False)
+    said = (done.stdout.strip() or done.stderr.strip() or "no answer").splitlines()[-1]
+    return None if said == "works" else said[:120]
+
+
+def _postgresql() -> str | None:
+    """Whether a cluster can be made and started; its programs are not on the PATH, and refuse to run as root."""
+    import tempfile
+
+    from real_postgresql import RealPostgresql
+
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            server = RealPostgresql(Path(folder))
+            server.start()
+            server.stop()
+    except (OSError, AssertionError, subprocess.SubprocessError) as exc:
+        return str(exc).strip().splitlines()[-1][:120]
+    return None
+
+
+def _redis() -> str | None:
+    """A server of our own that answers."""
+    import tempfile
+
+    from real_redis import RealRedis
+
+    if shutil.which("redis-cli") is None:
+        return "redis-tools is not installed"
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            server = RealRedis(Path(folder), durable=False)
+            server.start()
+            server.stop()
+    except (OSError, AssertionError) as exc:
+        return str(exc).strip().splitlines()[-1][:120]
+    return None
+
+
+def _docker_28() -> str | None:
+    """`scripts/install-docker-28` puts it there; tests start its daemon beside the machine's."""
+    program = REPOSITORY / "build" / "docker-28" / "usr" / "sbin" / "dockerd"
+    if not program.is_file():
+        return "not there: run scripts/install-docker-28"
+    return _dockerd() or _command(str(program), "--version")()
 
 
 PARTS = {
@@ -84,6 +203,7 @@ PARTS = {
         Part("engine-free", "coopery itself", lambda: None),
         Part("namespaces", "unshare --user --map-root-user true", _command("unshare", "-Ur", "true")),
         Part("chroot", "chroot / true", _command("chroot", "/", "true")),
+        Part("overlay", "an overlay is mounted in a namespace", _overlay),
         Part("debian", "InRelease fetched from apt's own mirror", _mirror),
         Part("gpgv", "gpgv --version", _command("gpgv", "--version")),
         Part("channel", "build/channel, made from real wheels", _channel),
@@ -92,6 +212,15 @@ PARTS = {
         Part("registry", "docker-registry --version", _command("docker-registry", "--version")),
         Part("index", "pip download of one small wheel's page", _index),
         Part("podman", "podman --runtime runc info", _command("podman", "--runtime", "runc", "info")),
+        Part("buildah", "a program of 100 bytes run by it", _buildah),
+        Part("podman-run", "a program of 100 bytes run by podman", _podman_run),
+        Part("docker", "a program of 100 bytes run by it", _docker),
+        Part("dockerd", "a network namespace for a daemon", _dockerd),
+        Part("apptainer", "a program run by it, for an ordinary user", _apptainer),
+        Part("mksquashfs", "mksquashfs -version", _command("mksquashfs", "-version")),
+        Part("redis", "a server of our own", _redis),
+        Part("postgresql", "a cluster of our own", _postgresql),
+        Part("docker-28", "build/docker-28's dockerd --version", _docker_28),
         Part("second-python", ".venv-second/bin/python", _second_python),
         Part("ordinary-user", "setpriv, or not being root", _unprivileged),
     )

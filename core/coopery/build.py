@@ -9,7 +9,7 @@ stage 1 (base, steps) ─► stage 2 (lock, layers) ─► assemble ─► mater
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -19,7 +19,7 @@ from attrs import evolve, frozen
 from coopery import key as _key
 from coopery import use
 from coopery.definition import Environment, ImageBase
-from coopery.errors import NotFound
+from coopery.errors import NotFound, UsageError
 from coopery.events import BaseMoved, Event, Hit, Waiting, Warned
 from coopery.home import Home
 from coopery.image import Image
@@ -30,7 +30,7 @@ from coopery.settings import Settings
 from coopery.settings import load as load_settings
 
 if TYPE_CHECKING:
-    from coopery.backend import Backend, Placed, Workshop
+    from coopery.backend import Backend, Examination, Placed, Workshop
     from coopery.cache import Cache
     from coopery.collect.collection import Collected
     from coopery.collect.pins import Pin
@@ -38,12 +38,16 @@ if TYPE_CHECKING:
     from coopery.compare.check import Checked
     from coopery.compare.comparison import Comparison
     from coopery.digest import Digest
+    from coopery.engines.doctor import Diagnosis
+    from coopery.engines.needs import Need
     from coopery.flight import Flight, Guard
+    from coopery.leases import Leases
     from coopery.lock import Lock
     from coopery.locking import Choice, Held
     from coopery.order import Order
     from coopery.place import Place, RunRequest
     from coopery.plugins import PluginInfo, Plugins
+    from coopery.records import Resolution
     from coopery.redact import Redactor
     from coopery.relocking import Relock
     from coopery.settings.report import Report
@@ -77,12 +81,17 @@ class Builder:
     """Builds environments. Holds no globals: two builders with different homes do not know of each other.
 
     Args:
-        cache: a cache store, or its URL, ``sqlite:`` (in the home) or ``sqlite:/path``; the settings' unless given.
-        backend: name of the backend; the settings' unless given, ``oci`` by default.
+        cache: a cache store, or its URL, ``sqlite:`` (in the home) or ``sqlite:/path``; several URLs, parted by spaces,
+            are looked in one after the other (`coopery.stores.open_cache`). The settings' unless given.
+        backend: name of the backend; the settings' unless given. Where neither names one, ``oci``, and for what needs
+            an engine the first that works (`coopery.engines.choose`).
         home: cache folder; the settings' unless given.
         settings: the outside world; read from files and environment unless given.
         on_event: called with every event, from the thread that caused it. Must return promptly.
         plugins: which plugins there are; the installed ones unless given.
+        secrets: id → value of the build secrets that steps may need. Never kept, never in a key; masked in all output.
+        step_seconds: a ``run:`` step that takes longer is ended; 0: never.
+        leases: who builds is agreed here: `Leases`, or the URL of a store that has them; those of *cache* unless given.
 
     Use it as a context manager, or call `close`.
     """
@@ -96,16 +105,26 @@ class Builder:
         settings: Settings | None = None,
         on_event: Callable[[Event], None] | None = None,
         plugins: Plugins | None = None,
+        secrets: Mapping[str, str | bytes] | None = None,
+        step_seconds: float = 0.0,
+        leases: str | Leases | None = None,
     ) -> None:
         self.settings = settings or load_settings()
         if home is not None:
             self.settings = evolve(self.settings, home=Path(home).expanduser().absolute())
         self.home = Home(self.settings.home)
+        self.named = bool(backend or self.settings.backend)
         self.backend_name = backend or self.settings.backend or DEFAULT_BACKEND
+        self.examined: dict[str, Examination] = {}
+        self.secrets = _checked(secrets) if secrets else {}
+        self.step_seconds = step_seconds
+        self._others: dict[str, Builder] = {}
         self._on_event = on_event
         self._plugins = plugins
         self._store = cache or self.settings.cache
         self._cache: Cache | None = None
+        self._leases = leases
+        self._leasing: Cache | None = None
         self._place: Place | None = None
 
     def __enter__(self) -> Builder:
@@ -118,7 +137,9 @@ class Builder:
         """Release the cache store, unless it was handed in. May be called twice."""
         if self._cache is not None and isinstance(self._store, str):
             self._cache.close()
-        self._cache = None
+        if self._leasing is not None:
+            self._leasing.close()
+        self._cache = self._leasing = None
 
     # --- identity ---------------------------------------------------------------------------------
 
@@ -163,8 +184,11 @@ class Builder:
             BuildError: a stage failed; ``log`` names the file that keeps all of it.
             CacheError: the disk failed.
         """
-        order = self._order(environment, rebuild=rebuild, lock=lock, frozen=frozen)
-        if not rebuild and (found := self._believed(order)) is not None:
+        return self.fulfil(self._order(environment, rebuild=rebuild, lock=lock, frozen=frozen))
+
+    def fulfil(self, order: Order) -> Image:
+        """The image of *order*, as `build` has it."""
+        if not order.rebuild and (found := self._believed(order)) is not None:
             image, stale = found
             if stale and order.held is not None:
                 from coopery.locking import stale_warning
@@ -210,8 +234,9 @@ class Builder:
         """
         from coopery.relocking import relock
 
+        path = None if file is None else Path(file)
         with use.working(self.home.root):
-            return relock(self, environment, platforms, update, None if file is None else Path(file))
+            return relock(self.serving(environment), environment, platforms, update, path)
 
     def adopt(
         self,
@@ -244,7 +269,8 @@ class Builder:
         from coopery.interchange import Pick, adopt
 
         pick = Pick(name, frozenset(without))
-        return adopt(self, environment, files, pick, platforms, None if file is None else Path(file))
+        path = None if file is None else Path(file)
+        return adopt(self.serving(environment), environment, files, pick, platforms, path)
 
     def publish(self, environment: Environment, lock: Lock, form: str, *, only: Sequence[str] = ()) -> bytes:
         """*lock* in another tool's form.
@@ -286,6 +312,8 @@ class Builder:
         order = self._order(environment, lock=lock, local=True)
         known = next(self.ledger.known(order.key, order.under), None)
         image = self.ledger.locate(known) if known is not None else None
+        if image is None and (other := self.serving(environment, known)) is not self:
+            return other.plan(environment, lock=lock)
         if image is None:
             preflight.check(environment, self.backend_name, self.plugins_loaded)
         held = order.held
@@ -309,22 +337,44 @@ class Builder:
         Raises:
             NotFound: *ref* is a key, or a pulled image's reference, and the image is not here.
         """
-        if isinstance(ref, str):
-            return self._runner().run(self.image(ref).digest, request)
-        request = evolve(
-            request, env={**dict(ref.runtime.env), **request.env}, workdir=request.workdir or ref.runtime.workdir
-        )
-        return self._runner().run(self.build(ref).digest, request)
+        from coopery.engines.running import run
+
+        return run(self, ref, request)
+
+    def debug(self, ref: Environment | str, request: RunRequest) -> int:
+        """Run a process on the snapshot below the step that failed last; nothing of it is kept.
+
+        Args:
+            ref: a definition or key whose newest build failed in a step.
+            request: what to run; without an argv, a shell.
+
+        Returns:
+            The exit status, as `run`.
+
+        Raises:
+            NotFound: no step of it failed, or the snapshot is no longer kept.
+        """
+        from coopery.engines.running import debug
+
+        return debug(self, self.key(ref) if isinstance(ref, Environment) else ref, request)
+
+    def doctor(self) -> Diagnosis:
+        """What works here and what does not, by trying: backends, their engines, the machine. Changes nothing."""
+        from coopery.engines.doctor import diagnose
+
+        return diagnose(self)
 
     def export(self, image: Image, to: str) -> str:
         """Write *image* elsewhere.
 
         Args:
             image: one that this builder returned.
-            to: ``oci:FOLDER[:TAG]``, ``oci-archive:FILE[:TAG]`` or ``docker-archive:FILE[:TAG]``.
+            to: ``oci:FOLDER[:TAG]``, ``oci-archive:FILE[:TAG]`` or ``docker-archive:FILE[:TAG]``; or, to build it with
+                other tools, ``dockerfile:FOLDER``, ``apptainer:FILE`` or ``devcontainer:FOLDER``; or what an installed
+                backend writes: ``sif:FILE``, ``squashfs:FILE``.
 
         Returns:
-            The reference to give to other tools.
+            The reference to give to other tools; for those that build, the path to give to them.
 
         Raises:
             UsageError: another form.
@@ -333,7 +383,7 @@ class Builder:
         from coopery.exporting import export
 
         with use.working(self.home.root):
-            return export(self.home, image, to)
+            return export(self, image, to)
 
     def push(self, ref: Image | Environment | str, to: str, *, compression: str | None = None) -> Placed:
         """Put an image into a registry, layers compressed; only what the registry lacks is sent, the tag moves last.
@@ -409,14 +459,29 @@ class Builder:
 
     def details(self, ref: Environment | str) -> Details:
         """What is recorded of a definition or key; nothing is built. NotFound when nothing is."""
+        from coopery.engines.elsewhere import details
+
         if isinstance(ref, str):
-            return self.ledger.details(self.find(ref))
+            return details(self, self.find(ref))
         order = self._order(ref, local=True)
-        return self.ledger.details(order.key, order.under)
+        return details(self, order.key, order.under)
+
+    def dockerfile(self, ref: Environment | str) -> str:
+        """The equivalent Dockerfile of what was built, for people; `export` writes one with all that it needs.
+
+        Raises:
+            NotFound: nothing is recorded.
+            UsageError: a variable or path cannot stand in a Dockerfile.
+        """
+        from coopery.export import told
+
+        return told(self, self.find(ref) if isinstance(ref, str) else self.details(ref).key)
 
     def list(self) -> tuple[Details, ...]:
         """Every key that is recorded, newest first."""
-        return self.ledger.list()
+        from coopery.engines.elsewhere import listed
+
+        return listed(self)
 
     def log(self, ref: Environment | str) -> str:
         """The newest build log of a definition or key, whether that build succeeded or failed.
@@ -464,7 +529,7 @@ class Builder:
         """
         from coopery.compare import check
 
-        return check.check(self, environment, lock)
+        return check.check(self.serving(environment), environment, lock)
 
     def diff(
         self, first: Environment | str | Path, second: Environment | str | Path, *, platform: str = ""
@@ -568,6 +633,26 @@ class Builder:
         return self._cache
 
     @property
+    def leases(self) -> Leases | None:
+        """Where it is agreed who builds; None where the store of records has no leases, and no other one was named.
+
+        Raises:
+            UsageError: the store that was named has none.
+        """
+        from coopery.stores import leases_of
+
+        if self._leases is None:
+            return leases_of(self.cache)
+        if not isinstance(self._leases, str):
+            return self._leases
+        if self._leasing is None:
+            self._leasing = self._open(self._leases)
+        found = leases_of(self._leasing)
+        if found is None:
+            raise UsageError(f"{self._leasing!r} has no leases", remedy="name sqlite:, directory: or redis: for them")
+        return found
+
+    @property
     def plugins_loaded(self) -> Plugins:
         """The plugins."""
         if self._plugins is None:
@@ -604,8 +689,42 @@ class Builder:
         def source(name: str) -> Any:
             return self.plugins_loaded.base_source(name)(shop)
 
-        shop = Workshop(self.home.root, self.home.staging, self.home.blobs, self.settings, source, emit)
+        shop = Workshop(
+            self.home.root,
+            self.home.staging,
+            self.home.blobs,
+            self.settings,
+            source,
+            emit,
+            secrets=self.secrets,
+            step_seconds=self.step_seconds,
+        )
         return shop
+
+    def at(self, backend: str) -> Builder:
+        """This builder with another backend: the same folder, records, settings and listener. Lives as long as this."""
+        if backend == self.backend_name:
+            return self
+        if backend not in self._others:
+            self._others[backend] = Builder(
+                cache=self.cache,
+                backend=backend,
+                settings=self.settings,
+                on_event=self._on_event,
+                plugins=self.plugins_loaded,
+                secrets=self.secrets,
+                step_seconds=self.step_seconds,
+                leases=self.leases,
+            )
+        return self._others[backend]
+
+    def serving(self, environment: Environment, known: Resolution | None = None, also: Sequence[Need] = ()) -> Builder:
+        """This builder; where nobody named a backend, perhaps one on another (`coopery.engines.choose.serving`)."""
+        if self.named:
+            return self
+        from coopery.engines.choose import serving
+
+        return serving(self, environment, known, also)
 
     def emit(self, event: Event) -> None:
         """Hand *event* to this builder's listener, and to observing plugins where plugins are in use.
@@ -676,10 +795,15 @@ class Builder:
 
     def _build_once(self, order: Order) -> Image:
         from coopery import preflight, records
+        from coopery.engines import secrets
         from coopery.make import make
 
+        environment = order.sealed.environment
+        if (other := self.serving(environment, self.ledger.newest(order.key))) is not self:
+            return other.fulfil(order)
         order = order.read()
-        preflight.check(order.sealed.environment, self.backend_name, self.plugins_loaded)
+        preflight.check(environment, self.backend_name, self.plugins_loaded)
+        secrets.demand(environment, self.secrets)
         self.home.make()
         ledger = self.ledger
         before = ledger.resolution(order.key, order.under) if order.rebuild else None
@@ -713,28 +837,36 @@ class Builder:
 
         return open_cache(url, self.home.root, notice=notice, registered=lambda: self.plugins_loaded.caches().values())
 
-    def _runner(self) -> Place:
-        """The backend's own place: only it can run what is in it."""
-        return self.backend(self.emit).place
+    @property
+    def masked(self) -> tuple[str, ...]:
+        """What no log, event or error may show: passwords and tokens of the settings, and build secrets."""
+        if not self.secrets:
+            return self.settings.secrets()
+        from coopery.engines.secrets import texts
+
+        return (*self.settings.secrets(), *texts(self.secrets))
 
     @cached_property
     def redactor(self) -> Redactor:
-        """Masks the secrets of this builder's settings in text."""
+        """Masks the secrets of this builder in text."""
         from coopery.redact import Redactor
 
-        return Redactor(self.settings.secrets())
+        return Redactor(self.masked)
 
     @cached_property
     def _flight(self) -> Flight:
         """One for all builds of this builder, so that its threads join each other."""
         from coopery.flight import Flight
-        from coopery.stores import leases_of
 
-        return Flight(leases_of(self.cache), LEASE_SECONDS)
+        return Flight(self.leases, LEASE_SECONDS)
 
     def _image_of(self, ref: str) -> Image:
         key = self.find(ref)
         image = self.ledger.look(key)
+        if image is None:
+            from coopery.engines.elsewhere import image_of
+
+            image = image_of(self, key)
         if image is None:
             raise NotFound(f"the image of key {key} is not in {self.place.name}", remedy="build its definition again")
         return image
@@ -746,3 +878,9 @@ class Builder:
         if known is None:
             raise NotFound(f"the record of {ref!r} is damaged", remedy="build its definition again")
         return dict(known.identity)
+
+
+def _checked(secrets: Mapping[str, str | bytes]) -> dict[str, bytes]:
+    from coopery.engines.secrets import checked
+
+    return checked(secrets)

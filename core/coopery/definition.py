@@ -243,6 +243,11 @@ class Environment:
         """True when the user answers for Python and its packages, and stage 2 is skipped."""
         return self.interpreter is not None
 
+    @property
+    def on_bases_python(self) -> bool:
+        """True when packages stand on the base's own Python: pip's, with no conda beside them."""
+        return self.pip is not None and self.conda is None
+
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Environment:
         """Read a definition from a YAML or JSON file.

@@ -66,6 +66,13 @@ class Waiting(Event):
     holder: str = ""
 
 
+class BackendChosen(Event):
+    """Nobody named a backend, and the definition needs more than the usual one; ``reason`` says why not others."""
+
+    backend: str = ""
+    reason: str = ""
+
+
 class BuildStarted(Event):
     """This process builds. ``log`` is the file that keeps all that happens."""
 

@@ -78,8 +78,7 @@ def _adopt(builder: Builder, environment: Environment, imported: Sequence[Import
     sealed = seal(environment)
     key = _key.compute(sealed)
     ground = stage1.lay(sealed, builder.backend(builder.emit), builder.emit, key, fresh=False)
-    options = environment.build
-    target = _target.resolve(environment.target, ground.facts, ground.base.digest, environment.prefix, options.bytecode)
+    target = _target.of(environment, ground.facts, ground.base.digest)
     stage2.check_prefix(ground.facts, environment.prefix)
     with stage2.bench_of(builder, environment, key) as bench:
         artifacts = _Intake(builder, environment, imported, target).artifacts(bench.materializers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from coopery import records
 from coopery.errors import CacheError, NotFound, UsageError
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 @frozen
 class Details:
-    """What is recorded of one key, and whether its image still exists in this builder's place."""
+    """What is recorded of one key, and whether its image still exists in this builder's place.
+
+    ``placements`` are all places that are recorded to have it, registries among them; a list of keys leaves them out.
+    """
 
     key: str
     name: str
@@ -36,6 +39,7 @@ class Details:
     writer: str
     notes: tuple[str, ...]
     log: str
+    placements: tuple[Placement, ...] = ()
 
 
 class Ledger:
@@ -129,7 +133,14 @@ class Ledger:
         known = records.resolution(record)
         if record is None or known is None:
             raise NotFound(f"nothing is recorded for key {key}", remedy="coopery build makes it")
-        return self._details(known, record.written, record.writer)
+        found = self._details(known, record.written, record.writer)
+        return evolve(found, placements=tuple(self.placements(known)))
+
+    def placements(self, known: Resolution) -> Iterator[Placement]:
+        """Every place that is recorded to have the image of *known*, by name. None of them is asked."""
+        listed = self.cache.list("placement", records.placement_name(known.image, ""))
+        found = {one.place: one for one in map(records.placement, listed) if one is not None}
+        yield from (one for _, one in sorted({known.placement.place: known.placement, **found}.items()))
 
     def list(self) -> tuple[Details, ...]:
         """Every key that is recorded, newest first."""

@@ -124,6 +124,8 @@ def words(event: _events.Event) -> str:  # noqa: PLR0911, PLR0912 - one case per
             return f"hit: {event.reference}"
         case _events.Waiting():
             return f"waiting: {event.holder} builds it"
+        case _events.BackendChosen():
+            return f"backend: {event.backend}{_tail(event.reason)}"
         case _events.BuildStarted():
             return f"build started{f': {event.name}' if event.name else ''}"
         case _events.StageStarted():
@@ -142,6 +144,8 @@ def words(event: _events.Event) -> str:  # noqa: PLR0911, PLR0912 - one case per
             return f"{again}: {event.message}"
         case _events.LayerDone():
             return f"layers: {event.name} {'made' if event.made else 'reused'}, {event.size} bytes"
+        case _events.BaseMoved():
+            return f"base: {event.reference} moved from {event.before} to {event.after}"
         case _events.PackagesMoved():
             return "\n".join(("packages moved:", *event.lines))
         case _events.BuildFinished():

@@ -18,6 +18,7 @@ from coopery import key as _key
 from coopery import target as _target
 from coopery.assemble import assemble
 from coopery.choosing import Chosen
+from coopery.engines import failed_step, gpu, interpreter, transfer
 from coopery.errors import BackendError, CacheError, CooperyError, ResolveError
 from coopery.events import (
     BuildFailed,
@@ -72,7 +73,7 @@ def make(builder: Builder, order: Order, guard: Guard) -> Image:
     """
     started = time.monotonic()
     key, sealed = order.key, order.sealed
-    log = BuildLog.create(builder.home.root, key, builder.settings.secrets())
+    log = BuildLog.create(builder.home.root, key, builder.masked)
     clock: Counter[str] = Counter()
 
     def emit(event: Event) -> None:
@@ -93,6 +94,7 @@ def make(builder: Builder, order: Order, guard: Guard) -> Image:
             _name_places(exc, sealed)
             emit(BuildFailed(key=key, message=_words(exc), log=str(log.path)))
             raise
+        failed_step.forget(builder.home, key)
         seconds = time.monotonic() - started
         emit(BuildFinished(key=key, reference=image.reference, image=image.id, seconds=seconds))
     return evolve(image, made=evolve(image.made, seconds=(*sorted(clock.items()), ("total", seconds))))
@@ -158,8 +160,10 @@ class _Job:
         self._newest = record.generation if record is not None else 0
         self._check()
         believed = before if before is not None and not self.order.rebuild and self.order.accepts(before) else None
-        if believed is not None and (elsewhere := self._fetched(believed)) is not None:
-            return elsewhere
+        if believed is not None:
+            brought = transfer.bring(self.builder, self.backend, believed, self.emit)
+            if brought is not None:
+                return brought
         ground = self.ground(before)
         self._check()
         packages = self._packages(ground, before)
@@ -170,20 +174,15 @@ class _Job:
     def ground(self, before: Resolution | None) -> Ground:
         """Stage 1, on the base that is known for it."""
         sealed = choosing.pinned(self.order, before, self.builder.settings)
-        return stage1.lay(sealed, self.backend, self.emit, self.key, fresh=self.order.rebuild)
-
-    def _fetched(self, known: Resolution) -> Image | None:
-        """The image as it was built before, from a registry that has it: no solve, no step."""
-        from coopery import pulling
-
-        return pulling.fetch_known(self.builder, known, self.emit)
+        noted = failed_step.Noting(self.builder, self.key, self._log)
+        ground = stage1.lay(sealed, self.backend, self.emit, self.key, fresh=self.order.rebuild, on_failure=noted)
+        if sealed.environment.interpreter is not None:
+            interpreter.check(self.backend.files(ground.snapshot), sealed.environment.interpreter, ground.facts.python)
+        return ground
 
     def target(self, ground: Ground) -> Resolved:
         """What solvers are told."""
-        environment = self.sealed.environment
-        return _target.resolve(
-            environment.target, ground.facts, ground.base.digest, environment.prefix, environment.build.bytecode
-        )
+        return _target.of(self.sealed.environment, ground.facts, ground.base.digest)
 
     def bench(self, ground: Ground) -> stage2.Bench:
         """The materializers that this definition needs. The base's own Python may compile for them."""
@@ -203,6 +202,8 @@ class _Job:
             for links in self.order.sealed.links:
                 recheck(links)  # what was resolved may have come from there
             lock = chosen.lock
+            for note in gpu.check(lock, target, ground.facts):
+                self.emit(Warned(key=self.key, message=note))
             started = time.monotonic()
             self.emit(StageStarted(key=self.key, stage="layers", detail=f"{len(lock.artifacts)} packages"))
             contents = bench.contents(lock, target)
@@ -231,6 +232,8 @@ class _Job:
         if before is not None and not self.order.rebuild and self._is_again(before, assembled, ground, packages):
             generation = before.generation  # the same image, put back where it was missing
         tag = records.tag(self.key, generation, self.order.under)
+        if not self.backend.place.name.startswith("oci:"):  # the layout keeps it anyway
+            transfer.keep(self.builder, assembled)
         placed = self.backend.materialize(ground.snapshot, assembled, packages.layers, tag)
         if self.backend.place.exists(assembled.image_id, placed.digest) is not Presence.YES:
             raise BackendError(self.backend.name, f"{placed.place} does not have {assembled.image_id} after it was put")
@@ -257,6 +260,8 @@ class _Job:
             under=self.order.under,
             locked_as=Locked(packages.lock, asked(identity)).name if packages.lock is not None else "",
             stale=packages.stale,
+            base_layers=len(ground.base.layers),
+            below=len(ground.snapshot.layers),
         )
 
     def _is_again(self, before: Resolution, image: Assembled, ground: Ground, packages: _Packages) -> bool:
@@ -271,13 +276,23 @@ class _Job:
         except CacheError as exc:
             cached = False
             self.emit(Warned(key=self.key, message=f"the image is made, but could not be recorded: {exc.message}"))
+        if winner.image != made.image and not self._has(winner):
+            # On another machine somebody was faster, with another image: here we make theirs, from their record.
+            self.order = evolve(self.order, rebuild=False)
+            return self.run()
+        placement = winner.placement if winner.image != made.image else made.placement
         counts = Counter(layer.made for layer in made.layers)
         return evolve(
-            as_image(winner, winner.placement),
+            as_image(winner, placement),
             hit=False,
             made=Made(layers_made=counts[True], layers_reused=counts[False]),
             cached=cached,
         )
+
+    def _has(self, other: Resolution) -> bool:
+        """Whether the image of *other* is in our place too, under the digest that *other* has for it."""
+        place, placed = self.backend.place, other.placement
+        return placed.place == place.name and place.exists(other.image, placed.digest) is Presence.YES
 
     def _write(self, made: Resolution) -> Resolution:
         """Record *made*; returns what is recorded, which is the winner's when somebody was faster."""

@@ -7,16 +7,14 @@ from collections.abc import Iterator
 
 from coopery.backend import Abilities
 from coopery.definition import (
-    ContextBase,
     CopyStep,
     DebianBase,
-    DockerfileBase,
     Environment,
-    ImageBase,
     RunStep,
     ScratchBase,
     WorkdirStep,
 )
+from coopery.engines.needs import needs
 from coopery.errors import DefinitionError, PluginError, Problem, UnsupportedError
 from coopery.plugins import Plugins
 
@@ -48,7 +46,7 @@ def check(environment: Environment, backend: str, plugins: Plugins) -> None:
         )
     classes = plugins.backends()
     abilities = plugins.backend(backend).abilities
-    for ability, field_path in _needs(environment):
+    for ability, field_path in needs(environment):
         if not getattr(abilities, ability):
             others = [name for name, other in classes.items() if getattr(other.abilities, ability)]
             raise UnsupportedError(backend, ability, field_path, others, remedy=_REMEDIES.get(ability, ""))
@@ -73,24 +71,6 @@ def sections(environment: Environment) -> tuple[str, ...]:
 def _has_files(environment: Environment) -> bool:
     makers = (RunStep, CopyStep, WorkdirStep)
     return bool(sections(environment)) or any(isinstance(step, makers) for step in environment.steps)
-
-
-def _needs(environment: Environment) -> Iterator[tuple[str, str]]:
-    if isinstance(environment.base, ImageBase):
-        yield "registry", "$.base.image"
-    if isinstance(environment.base, DockerfileBase):
-        yield "dockerfile", "$.base.dockerfile"
-    if isinstance(environment.base, ContextBase):
-        yield "dockerfile", "$.base.context"
-    for index, step in enumerate(environment.steps):
-        if isinstance(step, RunStep):
-            yield "run", f"$.steps[{index}].run"
-            if step.secrets:
-                yield "secrets", f"$.steps[{index}].secrets"
-            if not step.network:
-                yield "network", f"$.steps[{index}].network"
-    if environment.build.secrets:
-        yield "secrets", "$.build.secrets"
 
 
 def _from_source(environment: Environment) -> Iterator[str]:

@@ -142,8 +142,6 @@ class _Transfer:
 
 def _elsewhere(builder: Builder, known: Resolution) -> Iterator[Placement]:
     """Registries that are recorded to have the image of *known*."""
-    if not builder.place.name.startswith("oci:"):
-        return
     for record in builder.cache.list("placement", records.placement_name(known.image, SCHEME)):
         if (placed := records.placement(record)) is not None:
             yield placed

@@ -19,13 +19,13 @@ from coopery import records
 from coopery.backend import Placed
 from coopery.blobs import BlobStore
 from coopery.digest import Digest, short
+from coopery.engines import elsewhere
 from coopery.errors import BackendError, IntegrityError, UsageError
 from coopery.events import StageFinished, StageStarted
 from coopery.image import Assembled
 from coopery.oci import media, repositories
 from coopery.oci.compressed import FOLDERS, compress, twin
 from coopery.oci.compression import Readable
-from coopery.oci.layout import Layout
 from coopery.oci.manifest import make_manifest
 from coopery.oci.meter import Meter
 from coopery.oci.parallel import Stop, each
@@ -81,7 +81,7 @@ def check(builder: Builder, to: str) -> None:
 
 
 def push(builder: Builder, image: Image, to: str, compression: str | None = None) -> Placed:
-    """Put *image*, which is in the builder's layout, into the registry repository *to*, and record that it is there.
+    """Put *image*, whose layers are on this machine, into the registry repository *to*, and record that it is there.
 
     Args:
         builder: whose image it is.
@@ -97,12 +97,11 @@ def push(builder: Builder, image: Image, to: str, compression: str | None = None
     """
     reference = destination(to, tag_of(image))
     method = _method(compression or builder.settings.compression)
-    layout = Layout(builder.home.images, builder.home.staging)
-    _, assembled = layout.open(image.digest, image.platform)
+    assembled = elsewhere.assembled(builder, image)
     started = time.monotonic()
     builder.emit(StageStarted(key=image.key, stage="push", detail=str(reference)))
     with connected(reference, builder.settings, builder.emit) as registry:
-        work = _Push(registry, layout.blobs, method, Meter("push", builder.emit))
+        work = _Push(registry, builder.home.blobs, method, Meter("push", builder.emit))
         placed = work.run(assembled, reference.tag)
         _confirm(RegistryPlace(registry), image.id, placed)
     builder.ledger.record(image.id, Placement(placed.place, placed.digest, placed.size, placed.reference))

@@ -53,6 +53,8 @@ class Resolution:
         under: names the part of the lock file that the build was held to (`coopery.lockfile.Locked.name`); empty: none.
         locked_as: that name for a lock file of this very resolution, so that a hit under it needs no reading.
         stale: why that lock file did not answer the definition, so that packages were resolved again; empty: it did.
+        base_layers: how many of the layers are the base's.
+        below: how many are the base's and the steps'; those above are packages.
     """
 
     key: str
@@ -74,6 +76,8 @@ class Resolution:
     under: str = ""
     locked_as: str = ""
     stale: tuple[str, ...] = ()
+    base_layers: int = 0
+    below: int = 0
 
     def to_record(self) -> Record:
         """The form in which stores keep it."""
@@ -94,6 +98,8 @@ class Resolution:
             "log": self.log,
             "locked_as": self.locked_as,
             "stale": list(self.stale),
+            "base_layers": self.base_layers,
+            "below": self.below,
         }
         return Record("resolution", resolution_name(self.key, self.under), self.generation, body, writer(), time.time())
 

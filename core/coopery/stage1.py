@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from attrs import evolve, frozen
 
 from coopery import facts as _facts
 from coopery import key as _key
 from coopery.backend import Backend, Snapshot, Workshop
+from coopery.errors import StepFailed
 from coopery.events import Emit, Progress, StageFinished, StageStarted
 from coopery.sealed import Sealed, SealedStep
 from coopery.target import Facts
@@ -32,7 +33,13 @@ class Ground:
     facts: Facts
 
 
-def lay(sealed: Sealed, backend: Backend, emit: Emit, key: str, *, fresh: bool) -> Ground:
+OnFailure = Callable[[Snapshot, str, StepFailed], object]
+"""Told of a step that failed: the snapshot below it, that snapshot's step key, and the error."""
+
+
+def lay(
+    sealed: Sealed, backend: Backend, emit: Emit, key: str, *, fresh: bool, on_failure: OnFailure | None = None
+) -> Ground:
     """Fetch the base and run the steps, each found again where its key is known, unless *fresh*.
 
     Raises:
@@ -42,7 +49,7 @@ def lay(sealed: Sealed, backend: Backend, emit: Emit, key: str, *, fresh: bool) 
         sealed = evolve(sealed, base=evolve(sealed.base, fresh=True))
     base = _fetch(sealed, backend, emit, key)
     names = step_keys(backend, sealed.environment.target.platform, base, sealed.steps)
-    snapshot = _run_all(base, sealed.steps, names[1:], backend, emit, key, fresh=fresh)
+    snapshot = _run_all(base, sealed.steps, names, backend, emit, key, fresh=fresh, on_failure=on_failure)
     return Ground(base, snapshot, names[-1], read_facts(backend, snapshot, sealed.environment.prefix))
 
 
@@ -86,16 +93,23 @@ def _run_all(
     key: str,
     *,
     fresh: bool,
+    on_failure: OnFailure | None,
 ) -> Snapshot:
+    """*names* are those of `step_keys`."""
     if not steps:
         return base
     started = time.monotonic()
     emit(StageStarted(key=key, stage="steps", detail=f"{len(steps)} steps"))
     snapshot, ran = base, 0
-    for done, (step, name) in enumerate(zip(steps, names, strict=True), start=1):
+    for done, (step, name) in enumerate(zip(steps, names[1:], strict=True), start=1):
         known = None if fresh else backend.find_snapshot(name)
         ran += known is None
-        snapshot = known or backend.run_step(snapshot, step, name)
+        try:
+            snapshot = known or backend.run_step(snapshot, step, name)
+        except StepFailed as exc:
+            if on_failure is not None:
+                on_failure(snapshot, names[done - 1], exc)
+            raise
         emit(Progress(key=key, stage="steps", done=done, total=len(steps), unit="steps", item=step.field_path))
     detail = f"{ran} run, {len(steps) - ran} reused"
     emit(StageFinished(key=key, stage="steps", seconds=time.monotonic() - started, detail=detail))

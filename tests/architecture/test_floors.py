@@ -22,7 +22,7 @@ FLOORS = {
     6: "failure redact private settings wire registry blobs folders whole bytecode home logs records "
     "read schema seal tree content layout_index oci layers snapshots stores formats "
     "lockfile lockfile_check lockfile_text",
-    7: "plugins preflight assemble places ledger heartbeat flight stage1 stage2 make planning exporting "
+    7: "plugins preflight engines export assemble places ledger heartbeat flight stage1 stage2 make planning exporting "
     "pushing pulling collect compare interchange order locking choosing relocking build",
     8: "cli __main__",
     9: "testing",

@@ -182,7 +182,7 @@ def test_list_and_details(coopery: Run, document: Document) -> None:
     assert len(told["layers"]) == 1
     text = coopery("details", "same.yaml").stdout
     assert made["reference"] in text
-    assert "from the bottom up" in text
+    assert "largest first" in text
 
 
 def test_details_of_an_image_that_is_gone(coopery: Run, folder: Path) -> None:

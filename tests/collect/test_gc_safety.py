@@ -50,7 +50,6 @@ def build_and_read(home: str, files: list[str], failures: multiprocessing.Queue[
                     builder.home.blobs.read(layer.digest)
             except BaseException as exc:
                 failures.put(f"{file}: {type(exc).__name__}: {exc}")
-    failures.put("")
 
 
 @pytest.mark.processes
@@ -68,18 +67,17 @@ def test_builds_beside_collections_miss_nothing(tmp_path: Path, rounds: int) -> 
     ]
     for job in jobs:
         job.start()
-    ended, taken, told = 0, 0, []
+    taken = 0
     with Builder(home=home) as builder:
-        while ended < len(jobs):
-            done = builder.gc(keep_last=0, unused_for=0, max_size=0, grace=1.5)
-            taken += len(done.images)
+        while any(job.is_alive() for job in jobs):
+            taken += len(builder.gc(keep_last=0, unused_for=0, max_size=0, grace=1.5).images)
             time.sleep(0.05)
-            while not failures.empty():
-                word = failures.get()
-                ended += not word
-                told += [word] if word else []
     for job in jobs:
         job.join()
+    assert [job.exitcode for job in jobs] == [0] * builders
+    told = []
+    while not failures.empty():
+        told.append(failures.get())
     assert told == []
     with Builder(home=home) as builder:
         age(home, HOUR)

@@ -167,6 +167,7 @@ def test_cut_short_anywhere(at: int, scratch: Path) -> None:
         laid_out(GOOD[:at], scratch)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".xz", ".zst", ".gz"])
 def test_a_bomb_is_bounded(suffix: str, scratch: Path) -> None:
     bomb = deb(CONTROL, [Item("./zeros", bytes(48 << 20))], suffix)

@@ -16,7 +16,12 @@ from coopery.cli.root import main, root
 from coopery.settings import load as load_settings
 from coopery.testing import MemoryCache
 
-QUOTED = {"docs/writing-a-materializer.md": "examples/materializer"}
+QUOTED = {
+    "docs/podman.md": "examples/buildah",
+    "docs/writing-a-backend.md": "examples/backend",
+    "docs/writing-a-cache-store.md": "examples/cache_store",
+    "docs/writing-a-materializer.md": "examples/materializer",
+}
 """Pages whose Python is quoted from files that have tests of their own."""
 
 PYTHON = [page for page in PAGES if list(blocks(page, "python"))]

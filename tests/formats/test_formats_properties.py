@@ -15,6 +15,7 @@ from coopery.formats import FORMS, Outline, Wanted, read, write
 from coopery.formats.reading import FORMATS
 from coopery.lock import Artifact
 from formats.samples import SIX, ZLIB, A
+from soak import rounds
 
 NAMES = st.from_regex(r"[a-z_][a-z0-9._-]{0,12}[a-z0-9]", fullmatch=True)
 WHEEL_NAMES = st.from_regex(r"[a-z][a-z0-9]{0,8}(-[a-z0-9]{1,5})?", fullmatch=True)
@@ -64,7 +65,7 @@ PACKAGES = st.builds(
 
 
 @pytest.mark.parametrize("form", FORMS)
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=rounds(8, 1000), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(packages=PACKAGES)
 def test_written_and_read(tmp_path: Path, form: str, packages: tuple[Located, ...]) -> None:
     mine = tuple(one for one in packages if one.artifact.kind in FORMS[form])
@@ -106,7 +107,7 @@ def test_samples_are_sound(tmp_path: Path, form: str) -> None:
 
 
 @pytest.mark.parametrize("form", FORMATS)
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=rounds(10, 1000), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(at=st.floats(0, 1), length=st.integers(0, 20), new=st.text(st.characters(codec="utf-8"), max_size=8))
 def test_damage_is_told_or_harmless(tmp_path: Path, form: str, at: float, length: int, new: str) -> None:
     """Whatever is put anywhere: a mistake with a place, or packages whose every field is in its grammar."""

@@ -41,6 +41,7 @@ from coopery.definition import (
 from coopery.digest import Digest, of_bytes
 from coopery.errors import DefinitionError, PluginError
 from coopery.sealed import Sealed, SealedBase, SealedStep
+from soak import rounds
 
 EMPTY = of_bytes(b"")
 LOCAL = (LayoutBase, ArchiveBase, RootfsBase, DockerfileBase, ContextBase)
@@ -94,7 +95,8 @@ FULL = Environment(
     Path("/somewhere"),
 )
 NOT_IN_KEY = {
-    *(("Environment", name) for name in ("name", "version", "description", "tags", "runtime", "root", "places")),
+    *(("Environment", name) for name in ("name", "version", "description", "tags", "runtime")),
+    *(("Environment", name) for name in ("root", "places", "file")),
     *(("Runtime", name) for name in ("env", "shm_size", "workdir")),
     # Local content counts by its digest, which sealing has taken; these only say where it was found.
     ("LayoutBase", "layout"),
@@ -218,7 +220,7 @@ environments = st.builds(
 
 
 @given(environments, word, pairs, st.builds(Runtime, pairs, word, word))
-@settings(max_examples=100)
+@settings(max_examples=rounds(60, 10_000))
 def test_names_and_running_never_count(
     environment: Environment, text: str, tags: dict[str, str], runtime: Runtime
 ) -> None:
@@ -229,7 +231,7 @@ def test_names_and_running_never_count(
 
 
 @given(environments, st.randoms(use_true_random=False))
-@settings(max_examples=100)
+@settings(max_examples=rounds(60, 10_000))
 def test_order_and_space_and_repetition_of_packages_never_count(environment: Environment, rng: random.Random) -> None:
     def shuffled(texts: tuple[str, ...]) -> tuple[str, ...]:
         again = [*texts, *texts[:1]]
@@ -248,13 +250,13 @@ def test_order_and_space_and_repetition_of_packages_never_count(environment: Env
 
 
 @given(environments, environments)
-@settings(max_examples=100)
+@settings(max_examples=rounds(60, 10_000))
 def test_one_key_means_one_identity(a: Environment, b: Environment) -> None:
     assert (key_of(a) == key_of(b)) == (key.identity(pretend(a)) == key.identity(pretend(b)))
 
 
 @given(st.lists(word, min_size=2, max_size=4, unique_by=str.strip))
-@settings(max_examples=50)
+@settings(max_examples=rounds(30, 10_000))
 def test_order_of_channels_and_steps_counts(names: list[str]) -> None:
     turned = tuple(reversed(names))
     base = ScratchBase()

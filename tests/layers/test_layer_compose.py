@@ -260,6 +260,7 @@ def test_a_limit_on_file_size_leaves_nothing(tmp_path: Path) -> None:
     _check_whole(forest.store(tmp_path / "home"))
 
 
+@pytest.mark.processes
 def test_killed_at_any_moment_the_next_build_works(tmp_path: Path) -> None:
     for delay in (0.0, 0.01, 0.03):
         child = _cutter(tmp_path)
@@ -277,6 +278,7 @@ def test_killed_at_any_moment_the_next_build_works(tmp_path: Path) -> None:
     assert out == expected
 
 
+@pytest.mark.processes
 def test_processes_that_cut_the_same_at_once_agree(tmp_path: Path) -> None:
     children = [_cutter(tmp_path) for _ in range(4)]
     outputs = {child.communicate(timeout=60)[0] for child in children}

@@ -29,6 +29,7 @@ SECRET = "hunter2 /+ä"  # noqa: S105 - the canary of these tests
 ALL = [
     events.Hit(reference="oci:x"),
     events.Waiting(holder="me"),
+    events.BackendChosen(backend="docker", reason="oci lacks run"),
     events.BuildStarted(name="train", log="x"),
     events.StageStarted(stage="base", detail="debian"),
     events.StageFinished(stage="lock", seconds=1.5, detail="28 packages"),
@@ -36,6 +37,8 @@ ALL = [
     events.Output(stage="steps", line="hello"),
     events.Warned(message="mind this"),
     events.LayerDone(name="numpy", size=7, made=True),
+    events.Retrying(message="no answer", seconds=0.5, attempt=2, attempts=4),
+    events.BaseMoved(reference="debian:12", before="sha256:a", after="sha256:b"),
     events.PackagesMoved(lines=("a 1 -> 2", "+ b 1")),
     events.BuildFinished(reference="oci:x", image="sha256:y", seconds=2.0),
     events.BuildFailed(message="no such package\n  look again", log="x"),
@@ -56,6 +59,7 @@ def test_one_event_is_one_line_in_words(tmp_path):
     assert said == [
         "hit: oci:x",
         "waiting: me builds it",
+        "backend: docker, oci lacks run",
         "build started: train",
         "base: started, debian",
         "lock: done in 1.500 s, 28 packages",
@@ -63,6 +67,8 @@ def test_one_event_is_one_line_in_words(tmp_path):
         "steps| hello",
         "warning: mind this",
         "layers: numpy made, 7 bytes",
+        "trying again in 0.500 s, 2 of 4: no answer",
+        "base: debian:12 moved from sha256:a to sha256:b",
         "packages moved:",
         "           a 1 -> 2",
         "           + b 1",

@@ -53,6 +53,7 @@ BOMBS = {"gzip": (gzip_bomb, TAR_GZIP), "zstd": (zstd_bomb, TAR_ZSTD)}
 @pytest.mark.parametrize(
     "limits", [Limits(floor=8 << 20), pytest.param(Limits(), marks=pytest.mark.slow)], ids=["short", "as shipped"]
 )
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", BOMBS)
 def test_a_gigabyte_of_zeros_is_refused_everywhere(kind: str, limits: Limits, blobs: BlobStore, tmp_path: Path) -> None:
     make, media_type = BOMBS[kind]

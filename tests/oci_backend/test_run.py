@@ -99,6 +99,18 @@ def test_mounts_are_the_hosts(go, ways, tmp_path):
     assert (folder / "out").read_text() == "out\n"
 
 
+@pytest.mark.parametrize("ways", APART)
+def test_a_mount_that_is_not_to_be_written_is_not(go, ways, tmp_path):
+    (tmp_path / "in").write_text("from the host")
+    mounts = [(tmp_path, "/data/deep")]
+    done = go(
+        "sh", "-c", "cat /data/deep/in; echo out > /data/deep/out", ways=ways, mounts=mounts, read_only=["/data/deep"]
+    )
+    assert done.out == "from the host"
+    assert "ead-only file system" in done.err
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("ways", WAYS[2:])
 def test_where_nothing_can_be_mounted_it_is_said(go, ways, tmp_path):
     with pytest.raises(BackendError, match=f"it cannot mount {tmp_path}"):

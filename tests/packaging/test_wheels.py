@@ -20,6 +20,10 @@ DISTRIBUTIONS = {
     "coopery_conda": "coopery_conda",
     "coopery_pip": "coopery_pip",
     "coopery_debian": "coopery_debian",
+    "coopery_redis": "coopery_redis",
+    "coopery_docker": "coopery_docker",
+    "coopery_podman": "coopery_podman",
+    "coopery_singularity": "coopery_singularity",
 }
 
 pytestmark = pytest.mark.slow

@@ -19,6 +19,7 @@ from coopery.lock import Artifact
 from coopery_pip import entry_points
 from pip_wheels.conftest import Desk
 from pip_wheels.wheels import File, artifact, line, make
+from soak import rounds
 
 INFO = "pkg-1.0.dist-info"
 Wheel = tuple[Artifact, Path]
@@ -234,7 +235,7 @@ def test_a_truncated_wheel(desk: Desk, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @given(seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=rounds(300, 10_000), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_damage_anywhere_is_our_error_or_none(desk: Desk, tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
     import random
 

@@ -17,6 +17,7 @@ import pytest
 
 from coopery.cli.root import main
 from coopery.oci.validate import validate_layout
+from soak import rounds
 from trunk.rootfs import MERGED, pack, shell
 
 pytestmark = [pytest.mark.needs("registry"), pytest.mark.processes]
@@ -88,7 +89,7 @@ def test_killed_pushes_and_pulls_are_taken_up(registry, file, tmp_path, asked):
     chance = random.Random(11)
     killed = 0
     for argv in (("push", file, to, "--home", home), ("pull", to, "--home", other)):
-        for _ in range(8):
+        for _ in range(rounds(8, 100)):
             with subprocess.Popen(coopery(*argv), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
                 time.sleep(0.25 + chance.random())
                 running.send_signal(signal.SIGKILL)

@@ -14,6 +14,7 @@ from coopery import definition as nouns
 from coopery import read, schema
 from coopery.definition import Environment
 from coopery.errors import DefinitionError, Problem
+from soak import rounds
 
 SCHEMA = jsonschema.Draft202012Validator(json.loads(schema.FILE.read_text(encoding="utf-8")))
 
@@ -126,7 +127,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @given(environment=environments)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=rounds(30, 10_000), deadline=None)
 def test_yaml_json_and_plain_data_mean_the_same(scratch, environment):
     (scratch / "env.yaml").write_text(read.dump(environment), encoding="utf-8", newline="")
     assert read.load(scratch / "env.yaml") == environment
@@ -139,7 +140,7 @@ def test_yaml_json_and_plain_data_mean_the_same(scratch, environment):
 
 
 @given(environment=environments)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=rounds(30, 10_000), deadline=None)
 def test_dumping_has_one_result_and_says_nothing_of_defaults(environment):
     text = read.dump(environment)
     assert read.dump(read.from_dict(read.to_dict(environment))) == text
@@ -173,20 +174,20 @@ def problems_of(load, source) -> tuple[Problem, ...]:
 
 
 @given(document=st.dictionaries(KEYS, junk, max_size=6))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=rounds(60, 10_000), deadline=None)
 def test_junk_as_plain_data_is_refused_in_one_way(document):
     problems = problems_of(read.from_dict, document)
     assert all(problem.path.startswith("$") and str(problem).isprintable() for problem in problems)
 
 
 @given(data=st.binary(max_size=200) | st.text(alphabet=" \n\t:-[]{},&*!|>'\"%#?a1~.<", max_size=120).map(str.encode))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=rounds(60, 10_000), deadline=None)
 def test_junk_as_bytes_is_refused_in_one_way(scratch, data):
     (scratch / "junk.yaml").write_bytes(b"base: scratch\n" + data)
     assert all(problem.line >= 1 and problem.column >= 1 for problem in problems_of(read.load, scratch / "junk.yaml"))
 
 
 @given(environment=environments)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=rounds(30, 10_000), deadline=None)
 def test_what_the_reader_takes_the_schema_takes(environment):
     SCHEMA.validate(read.to_dict(environment))

@@ -22,6 +22,7 @@ from coopery.registry import Reference, Registry
 from coopery.registry.mirrors import mirror_of
 from coopery.settings import Settings
 from coopery.wire.http import Http
+from soak import rounds
 
 DATA = random.Random(3).randbytes(60_000)
 
@@ -38,7 +39,7 @@ def test_a_blob(fake: FakeRegistry, repository: Registry) -> None:
 
 
 @pytest.mark.parametrize("ranges", [True, False])
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(rounds(10, 100)))
 def test_cut_anywhere_it_goes_on(fake: FakeRegistry, repository: Registry, ranges: bool, seed: int) -> None:
     fake.ranges = ranges
     fake.add_blob(DATA)

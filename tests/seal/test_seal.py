@@ -445,6 +445,7 @@ def test_links_in_a_context_are_text_wherever_they_lead(context: Path) -> None:
 # --- cost --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_large_files_are_hashed_in_little_memory(tmp_path: Path) -> None:
     import tracemalloc
 

@@ -21,7 +21,7 @@ from typing import Any
 from attrs import frozen
 
 NOBODY = 65534
-OURS = ("coopery", "coopery_oci", "coopery_conda", "coopery_debian", "coopery_pip")
+OURS = ("coopery", *sorted({entry.value.partition(".")[0] for entry in metadata.entry_points(group="coopery")}))
 THEIRS = ("attr", "attrs", "click", "pluggy", "rattler", "ruamel", "typing_extensions", "zstandard")
 
 

@@ -114,8 +114,9 @@ def test_a_damaged_manifest_is_never_a_hit(builder: Builder, define: Define, hom
 
 
 def test_what_the_backend_lacks_is_refused_before_anything_happens(
-    builder: Builder, define: Define, events: list[Event], home: Path
+    define: Define, events: list[Event], home: Path
 ) -> None:
+    builder = Builder(home=home, backend="oci", on_event=events.append)
     steps = [{"env": {"A": "b"}}, {"run": "true"}]
     with pytest.raises(UnsupportedError) as caught:
         builder.build(define(steps=steps))
@@ -240,6 +241,7 @@ print(json.dumps([image.id, image.hit, image.generation]))
 """
 
 
+@pytest.mark.processes
 def test_eight_processes_make_one_build(define: Define, home: Path, tmp_path: Path) -> None:
     environment = define()
     path = environment.root / "environment.json"

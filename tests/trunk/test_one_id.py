@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,7 @@ import pytest
 
 import parts
 from conda.maker import Channel
+from soak import rounds
 from trunk import science, small
 from trunk.caller import Caller, give, ordinary
 
@@ -87,6 +89,23 @@ def test_a_locale_that_knows_only_ascii_does_not_count(
 ) -> None:
     ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     assert built(Caller(), tmp_path / "ascii", channel, ascii_only) == expected
+
+
+@pytest.mark.slow
+def test_no_mixture_of_these_counts(channel: Path, expected: tuple[str, str], tmp_path: Path) -> None:
+    """Any folder, umask, time zone, locale, hash seed and Python, drawn anew each time."""
+    chance = random.Random(27)
+    pythons = ["", *filter(None, [parts.second_python()])]
+    for number in range(rounds(6, 100)):
+        environ = {
+            "TZ": chance.choice(["UTC", "Pacific/Kiritimati", "UTC+12", "Asia/Kathmandu"]),
+            "LC_ALL": chance.choice(["C", "C.UTF-8", "tr_TR.UTF-8"]),
+            "PYTHONHASHSEED": str(chance.randrange(1 << 32)),
+        }
+        folder = tmp_path / f"{number}, {chance.randrange(1 << 32)}"
+        caller = Caller(*filter(None, [chance.choice(pythons)]))
+        umask = chance.choice([0o000, 0o002, 0o022, 0o027, 0o077])
+        assert built(caller, folder, channel, environ, umask=umask) == expected, (number, environ, oct(umask))
 
 
 @pytest.mark.needs("ordinary-user")

@@ -26,6 +26,8 @@ from coopery.collect.sweep import delete
 from coopery.compare.drift import Drift, drifts
 from coopery.compare.sides import in_home
 from coopery.digest import Digest, short
+from coopery.engines import elsewhere
+from coopery.engines.transfer import copy_into
 from coopery.errors import BaseError, CooperyError, DriftError, IntegrityError
 from coopery.home import Home
 from coopery.image import Assembled, Image
@@ -75,14 +77,15 @@ def check(builder: Builder, environment: Environment, lock: Choice = None) -> Ch
     started = time.monotonic()
     with use.working(builder.home.root), _scratch(builder.home) as home:
         _lend(builder, home, recorded)
-        again, resolution = _again(builder, environment, lock, home, recorded)
-        before = in_home(builder.home, image.digest)
-        after = in_home(home, again.digest)
+        again, resolution, after = _again(builder, environment, lock, home, recorded)
+        before = _opened(builder, image)
         _check_same_packages(recorded, resolution)
         moved = () if resolution.base == recorded.base else (str(recorded.base), str(resolution.base))
         if moved:
             before, after = _above(recorded, before), _above(resolution, after)
         if (moved and _ids(before) != _ids(after)) or (not moved and image.id != again.id):
+            if not image.place.startswith("oci:"):
+                copy_into(builder, image)  # an engine has one store: its tag names the drifted image now
             raise _error(image, again, drifts(before, builder.home.blobs, after, home.blobs))
     return Checked(
         image=image,
@@ -137,7 +140,7 @@ def _lend_layer(layer: Layer, own: BlobStore, lent: BlobStore) -> None:
 
 def _again(
     builder: Builder, environment: Environment, lock: Choice, home: Home, recorded: Resolution
-) -> tuple[Image, Resolution]:
+) -> tuple[Image, Resolution, Assembled]:
     """Build from the record alone."""
     from coopery.build import Builder as Again
 
@@ -149,6 +152,8 @@ def _again(
         settings=builder.settings,
         on_event=builder.emit,
         plugins=builder.plugins_loaded,
+        secrets=builder.secrets,
+        step_seconds=builder.step_seconds,
     ) as again:
         again.cache.put(evolve(recorded, generation=1).to_record(), 0)
         try:
@@ -157,7 +162,13 @@ def _again(
             exc.log = ""  # it goes with the folder; all of it was told as it happened
             raise
         found = records.resolution(again.cache.get("resolution", name))
-        return image, found or recorded
+        return image, found or recorded, _opened(again, image)
+
+
+def _opened(builder: Builder, image: Image) -> Assembled:
+    if image.place.startswith("oci:"):
+        return in_home(builder.home, image.digest)
+    return elsewhere.assembled(builder, image)
 
 
 def _check_same_packages(recorded: Resolution, again: Resolution) -> None:

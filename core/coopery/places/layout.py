@@ -47,6 +47,8 @@ class LayoutPlace:
         """Forget the image; blobs stay for the garbage collector, since others may share them."""
         from coopery.oci.layout import Layout
 
+        if not self._home.images.is_dir():  # nothing was ever put here
+            return False
         return Layout(self._home.images, self._home.staging).remove(digest)
 
     def run(self, digest: Digest, request: RunRequest) -> int:

@@ -2,18 +2,21 @@
 
 Docker, Podman and Apptainer all run steps on overlayfs, whose upper folder is the change set itself; reading it costs
 what changed, not what the image weighs. It must be read by somebody who sees its owners as the image does: root, or a
-process inside the engine's user namespace.
+process inside the engine's user namespace: ``python -m coopery.snapshots.changes UPPER [OMITTED…]`` writes the tar to
+its standard output.
 
 Times are kept, in seconds: timestamped ``.pyc`` files and ``make`` compare them. Whiteouts follow the OCI image spec
 v1.1, layer.md, "Whiteouts"; overlayfs's own form is told in the kernel's Documentation/filesystems/overlayfs.rst.
+fuse-overlayfs writes the kernel's form or the OCI's, whichever the file system below allows.
 """
 
 from __future__ import annotations
 
 import os
 import stat
+import sys
 import tarfile
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,8 +34,12 @@ _INDIRECT: Final = (
 )
 _KEPT: Final = ("security.capability", "user.")
 _NOT_KEPT: Final = ("user.overlay.", "user.fuseoverlayfs.")
+INDIRECT_STATUS: Final = 3
+"""Exit status of this module as a program where it raises IndirectError."""
+
 _WHITEOUT: Final = ".wh."
 _OPAQUE_WHITEOUT: Final = ".wh..wh..opq"
+_FUSE_OPAQUE: Final = ".wh..opq"  # fuse-overlayfs sets it, as a device, beside the OCI form
 
 
 class IndirectError(IntegrityError):
@@ -65,6 +72,8 @@ def write_changes(upper: Path, sink: Sink, omit: Callable[[str], bool] = lambda 
     count = 0
     with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT, bufsize=1 << 20) as tar:
         for path, found in _walk(upper, "", omit):
+            if path.rpartition("/")[2] == _FUSE_OPAQUE:
+                continue
             member = _member(upper, path, found, names)
             if member is None:
                 left_out.append(path)
@@ -75,7 +84,7 @@ def write_changes(upper: Path, sink: Sink, omit: Callable[[str], bool] = lambda 
                     tar.addfile(member, content)
             else:
                 tar.addfile(member)
-            if member.isdir() and _attribute(upper / path, _OPAQUE) == b"y":
+            if member.isdir() and _attribute(upper / path, _OPAQUE) == b"y" and not _marked(upper / path):
                 tar.addfile(_empty(f"{path}/{_OPAQUE_WHITEOUT}", member))
     return Changes(count, tuple(left_out))
 
@@ -95,9 +104,11 @@ def _walk(upper: Path, below: str, omit: Callable[[str], bool]) -> Iterator[tupl
 
 def _member(upper: Path, path: str, found: os.stat_result, names: dict[tuple[int, int], str]) -> tarfile.TarInfo | None:
     mode = found.st_mode
+    folder, _, name = path.rpartition("/")
     if stat.S_ISCHR(mode) and found.st_rdev == 0:
-        folder, _, name = path.rpartition("/")
         return _empty(f"{folder}/{_WHITEOUT}{name}".lstrip("/"))
+    if name.startswith(_WHITEOUT):
+        return _empty(path)
     member = tarfile.TarInfo(path)
     member.mode, member.uid, member.gid, member.mtime = (
         stat.S_IMODE(mode),
@@ -117,6 +128,11 @@ def _member(upper: Path, path: str, found: os.stat_result, names: dict[tuple[int
     else:
         return None
     return member
+
+
+def _marked(folder: Path) -> bool:
+    """Whether fuse-overlayfs has put the OCI form of "opaque" into *folder* already."""
+    return os.path.lexists(folder / _OPAQUE_WHITEOUT)
 
 
 def _as_file(member: tarfile.TarInfo, path: str, found: os.stat_result, names: dict[tuple[int, int], str]) -> None:
@@ -157,3 +173,24 @@ def _names(path: Path) -> list[str]:
         return os.listxattr(path, follow_symlinks=False)
     except OSError:  # a file system that has none
         return []
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the changes in the folder that the first of *arguments* names to standard output.
+
+    Paths that engines leave (`coopery.snapshots.running.stray`), and the other *arguments*, are left out.
+    """
+    from coopery.snapshots.running import stray
+
+    upper, omitted = Path(arguments[0]), frozenset(arguments[1:])
+    try:
+        write_changes(upper, sys.stdout.buffer, lambda path: path in omitted or stray(path))
+        sys.stdout.buffer.flush()
+    except IndirectError as exc:
+        sys.stderr.write(f"{exc}\n")
+        return INDIRECT_STATUS
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -7,13 +7,15 @@ config afterwards.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
 import tempfile
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -40,6 +42,10 @@ SUPPORT: Final = "/run/coopery"
 """Where what a step needs of the host is mounted: the CA bundle."""
 
 DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_PREFIX: Final = "coopery-step-"
+_YOUNG: Final = 60.0
+"""Seconds: a folder this new may not be locked yet."""
+
 _CERTIFICATES: Final = "ca-certificates.crt"
 _CA_VARIABLES: Final = ("SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "GIT_SSL_CAINFO")
 _PROXIES: Final = tuple(
@@ -107,11 +113,7 @@ def prepared(workshop: Workshop, base: Snapshot, step: SealedStep) -> Iterator[R
         **dict(str(entry).split("=", 1) for entry in settings.get("Env") or [] if "=" in entry),
     }
     argv = ("/bin/sh", "-e", "-c", run.run) if isinstance(run.run, str) else tuple(run.run)
-    try:
-        folder = Path(tempfile.mkdtemp(prefix="step-", dir=_memory() or workshop.staging))
-    except OSError as exc:
-        raise CacheError(f"no folder for what a step needs can be made: {exc}") from exc
-    try:
+    with _folder(_memory() or workshop.staging) as folder:
         support = _support(workshop, folder)
         mounts = [(support, SUPPORT)] if support else []
         if run.secrets:
@@ -126,8 +128,38 @@ def prepared(workshop: Workshop, base: Snapshot, step: SealedStep) -> Iterator[R
             seconds=workshop.step_seconds,
             field_path=step.field_path,
         )
+
+
+@contextmanager
+def _folder(parent: Path) -> Iterator[Path]:
+    """A private folder, locked for as long as it is used; what processes that were killed have left is removed."""
+    _sweep(parent)
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as exc:
+        raise CacheError(f"no folder for what a step needs can be made: {exc}") from exc
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        os.close(handle)
+
+
+def _sweep(parent: Path) -> None:
+    """Remove folders of ours that nobody holds; a lock ends with its process, however that ends."""
+    for folder in parent.glob(f"{_PREFIX}*"):
+        with suppress(OSError):
+            found = folder.lstat()
+            if found.st_uid != os.geteuid() or time.time() - found.st_mtime < _YOUNG:
+                continue
+            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(handle)
 
 
 class Transcript:
@@ -143,7 +175,8 @@ class Transcript:
         """Some bytes more, of any encoding; lines may be of any length."""
         *lines, rest = (self._rest + data).split(b"\n")
         for line in lines:
-            self._line(line)
+            for start in range(0, max(1, len(line)), _LONGEST_LINE):
+                self._line(line[start : start + _LONGEST_LINE])
         while len(rest) > _LONGEST_LINE:
             self._line(rest[:_LONGEST_LINE])
             rest = rest[_LONGEST_LINE:]
@@ -238,8 +271,8 @@ def _secrets(workshop: Workshop, run: RunStep, step: SealedStep, folder: Path) -
     made.mkdir(mode=0o755)
     for name in run.secrets:
         path = made / name
-        path.touch(mode=0o444)  # the step's user must read it; the folder above is ours alone
         path.write_bytes(workshop.secrets[name])
+        path.chmod(0o444)  # the step's user must read it; the folder above is ours alone
     folder.chmod(0o711)
     return made
 

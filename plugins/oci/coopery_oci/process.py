@@ -36,6 +36,7 @@ class Process:
         cwd: working directory in the image.
         account: user, groups and home.
         mounts: host path and path in the image.
+        read_only: paths in the image of those that are not to be written.
         folders: folders to make where they are missing.
         files: small files that come from the host: name resolution.
         shell: the image's shell, or empty.
@@ -47,6 +48,7 @@ class Process:
     cwd: str
     account: Account
     mounts: tuple[tuple[str, str], ...] = ()
+    read_only: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
     files: Mapping[str, str] = {}
     shell: str = ""
@@ -83,6 +85,7 @@ def plan(files: Files, config: Mapping[str, Any], request: RunRequest, environ: 
         cwd=cwd,
         account=who,
         mounts=tuple(_mount(files, source, target) for source, target in request.mounts),
+        read_only=tuple(_inside(files, path, "mount point") for path in request.read_only),
         folders=(cwd,),
         files=_names(files),
         shell=next((path for path in _SHELLS if find(files, path)), ""),

@@ -127,6 +127,7 @@ def _specification(way: Way, process: Process, files: Files, root: Path, folder:
         "gid": process.account.gid,
         "groups": list(process.account.groups),
         "mounts": [list(mount) for mount in process.mounts],
+        "read_only": list(process.read_only),
         "folders": list(process.folders),
         "files": dict(process.files),
         "ignored_signals": _ignored(),

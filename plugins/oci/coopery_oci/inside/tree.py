@@ -42,6 +42,8 @@ def build(spec: dict[str, Any]) -> None:
     if spec["isolated"]:
         for source, path in spec["mounts"]:
             _bind(source, root + path)
+            if path in spec["read_only"]:
+                syscalls.make_read_only(root + path)
     elif spec["chroot"]:
         _make_devices(f"{root}/dev")
 
