@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from coopery.errors import BackendError, NotFound, UnsupportedError
 from coopery_podman import grammar, podman
 from coopery_podman.foreground import foreground
+from coopery_podman.reaper import reaping
 from coopery_podman.storage import LookError, locate, manifests
 from coopery_podman.ways import way
 
@@ -61,7 +62,7 @@ def run(workshop: Workshop, image: str, request: RunRequest) -> int:
         terminal=sys.stdin.isatty() and sys.stdout.isatty(),
         devices=devices,
     )
-    return foreground(argv, _BACKEND, passed)
+    return foreground(reaping(argv), _BACKEND, passed)
 
 
 def with_manifest(workshop: Workshop, digest: Digest) -> str:

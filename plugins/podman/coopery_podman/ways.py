@@ -19,6 +19,7 @@ from coopery_podman import podman, probe
 from coopery_podman.calling import call
 from coopery_podman.memo import remembered
 from coopery_podman.podman import Way
+from coopery_podman.reaper import reaping
 
 if TYPE_CHECKING:
     from coopery.backend import Workshop
@@ -62,7 +63,7 @@ def _first(root: Path, ways: Iterable[Way]) -> Way:
     refusals: list[str] = []
     for one in ways:
         try:
-            call(podman.run_folder(root, ["/probe"], way=one), _BACKEND, seconds=_SECONDS)
+            call(reaping(podman.run_folder(root, ["/probe"], way=one)), _BACKEND, seconds=_SECONDS)
         except BackendError as exc:
             if isinstance(exc.__cause__, OSError) and not isinstance(exc.__cause__, subprocess.SubprocessError):
                 raise  # it could not even be started
