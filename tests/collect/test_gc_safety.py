@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -18,7 +17,6 @@ from collect_tools import DAY, HOUR, age, blobs
 
 from coopery import Builder, Environment, use
 from coopery.home import Home
-from coopery.oci.layout import Layout
 from coopery.oci.validate import validate_layout
 from trunk import health
 
@@ -39,46 +37,25 @@ def write(folder: Path, count: int) -> list[Path]:
     return files
 
 
-def build_and_read(home: str, files: list[str], failures: multiprocessing.Queue[str]) -> None:
-    """Build or find each, and read all of it at once, as whoever asked for it would."""
-    with Builder(home=home) as builder:
-        for file in files:
-            try:
-                image = builder.build(Environment.load(file))
-                _, found = Layout(Path(home, "images"), Path(home, "staging")).open(image.digest, image.platform)
-                for layer in found.layers:
-                    builder.home.blobs.read(layer.digest)
-            except BaseException as exc:
-                failures.put(f"{file}: {type(exc).__name__}: {exc}")
-
-
 @pytest.mark.processes
 @pytest.mark.parametrize("rounds", [1, pytest.param(4, marks=pytest.mark.slow)])
 def test_builds_beside_collections_miss_nothing(tmp_path: Path, rounds: int) -> None:
     """PROMISES 16: 200 builds and reads, a collection every 50 ms that takes all that it may; 0 images missing."""
     count = 25 if rounds > 1 else 8
     home, files = tmp_path / "home", [str(file) for file in write(tmp_path, count)]
-    context = multiprocessing.get_context("spawn")
-    failures: multiprocessing.Queue[str] = context.Queue()
     builders = 4 if rounds > 1 else 2
+    argv = [sys.executable, str(Path(__file__).with_name("builds_and_reads.py")), str(home)]
     jobs = [
-        context.Process(target=build_and_read, args=(str(home), (files[start::2] + files) * rounds, failures))
+        subprocess.Popen([*argv, *(files[start::2] + files) * rounds], stdout=subprocess.PIPE, text=True)
         for start in range(builders)
     ]
-    for job in jobs:
-        job.start()
     taken = 0
     with Builder(home=home) as builder:
-        while any(job.is_alive() for job in jobs):
+        while any(job.poll() is None for job in jobs):
             taken += len(builder.gc(keep_last=0, unused_for=0, max_size=0, grace=1.5).images)
             time.sleep(0.05)
-    for job in jobs:
-        job.join()
-    assert [job.exitcode for job in jobs] == [0] * builders
-    told = []
-    while not failures.empty():
-        told.append(failures.get())
-    assert told == []
+    told = [(job.communicate()[0], job.returncode) for job in jobs]
+    assert told == [("", 0)] * builders
     with Builder(home=home) as builder:
         age(home, HOUR)
         assert taken + len(builder.gc(keep_last=0, grace=0).images) >= count, "nothing was ever taken"

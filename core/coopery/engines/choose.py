@@ -23,6 +23,7 @@ ORDER: Final = ("oci", "docker", "podman", "singularity")
 """Asked in this order; backends of others come after, by name."""
 
 _INSTALL: Final = "pip install coopery-docker, coopery-podman or coopery-singularity, whichever engine is here"
+_NO_BACKEND: Final = f"pip install coopery-oci, which needs no engine; or {_INSTALL}"
 
 
 def serving(
@@ -38,7 +39,7 @@ def serving(
 
     Raises:
         UnsupportedError: no installed backend has what is needed.
-        PluginError: those that have it do not work; says why not, one by one.
+        PluginError: none is installed; or those that have it do not work: says why not, one by one.
     """
     return pick(builder, [*needs(environment), *also], environment.target.platform, known)
 
@@ -52,6 +53,8 @@ def pick(builder: Builder, wanted: Sequence[Need], platform: str = "", known: Re
         if _has(builder.at(known.backend), known):
             return builder.at(known.backend)
         able = [known.backend, *(name for name in able if name != known.backend)]
+    if not classes:
+        raise PluginError("no backend is installed, so nothing can be built", remedy=_NO_BACKEND)
     if not able:
         raise _unsupported(wanted, platform, classes)
     return _first(builder, able, wanted, lacks)
