@@ -261,3 +261,12 @@ def test_the_folder_for_secrets_is_in_memory_where_there_is_one(workshop: Worksh
     lent = evolve(workshop, secrets={"a": b"one"})
     with running.prepared(lent, snapshot(), sealed(secrets=("a",))) as found:
         assert not found.mounts[0][0].is_relative_to(workshop.home)
+
+
+def test_streams_do_not_cut_each_others_lines(workshop: Workshop, events: list[Event]) -> None:
+    transcript = running.Transcript(workshop)
+    transcript.feed(b"no new", 1)
+    transcript.feed(b"to err\nand", 2)
+    transcript.feed(b"line", 1)
+    transcript.close()
+    assert printed(events) == ["to err", "no newline", "and"]

@@ -169,24 +169,28 @@ class Transcript:
         self._emit = workshop.emit
         self._redact = Redactor(value.decode("utf-8", "replace") for value in workshop.secrets.values())
         self._tail: deque[str] = deque(maxlen=_TAIL)
-        self._rest = b""
+        self._rests: dict[int, bytes] = {}
 
-    def feed(self, data: bytes) -> None:
-        """Some bytes more, of any encoding; lines may be of any length."""
-        *lines, rest = (self._rest + data).split(b"\n")
+    def feed(self, data: bytes, stream: int = 0) -> None:
+        """Some bytes more of one *stream*, of any encoding; lines may be of any length.
+
+        What one stream has begun and the other interrupts stays one line: an engine that keeps them apart tells them
+        apart here.
+        """
+        *lines, rest = (self._rests.get(stream, b"") + data).split(b"\n")
         for line in lines:
             for start in range(0, max(1, len(line)), _LONGEST_LINE):
                 self._line(line[start : start + _LONGEST_LINE])
         while len(rest) > _LONGEST_LINE:
             self._line(rest[:_LONGEST_LINE])
             rest = rest[_LONGEST_LINE:]
-        self._rest = rest
+        self._rests[stream] = rest
 
     def close(self) -> None:
-        """The last line, where no newline ended it."""
-        if self._rest:
-            self._line(self._rest)
-            self._rest = b""
+        """The last line of each stream, where no newline ended it."""
+        for rest in filter(None, self._rests.values()):
+            self._line(rest)
+        self._rests.clear()
 
     @property
     def tail(self) -> str:

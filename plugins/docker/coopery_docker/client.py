@@ -203,8 +203,8 @@ class Daemon:
         return answer
 
     @contextmanager
-    def attached(self, name: str) -> Iterator[Iterator[bytes]]:
-        """What the container prints, from now on; to be entered before it is started, read until it ends."""
+    def attached(self, name: str) -> Iterator[Iterator[tuple[int, bytes]]]:
+        """What the container prints from now on: stream (1 or 2) and bytes. Enter before it is started."""
         with self._translated(f"attaching to container {name}"):
             link = self._patient.attach_socket(name, {"stdout": 1, "stderr": 1, "stream": 1})
         try:
@@ -213,10 +213,9 @@ class Daemon:
             link._response.close()  # docker-py keeps it there, and closes neither
             link.close()
 
-    def _frames(self, link: Any, name: str) -> Iterator[bytes]:
+    def _frames(self, link: Any, name: str) -> Iterator[tuple[int, bytes]]:
         with self._translated(f"reading from container {name}"):
-            for _, data in docker.utils.socket.frames_iter(link, tty=False):
-                yield data
+            yield from docker.utils.socket.frames_iter(link, tty=False)
 
     def start(self, name: str) -> None:
         """Start it."""

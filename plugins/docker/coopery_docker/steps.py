@@ -131,8 +131,8 @@ def _execute(daemon: Daemon, name: str, running: Running, transcript: Transcript
                 return status
             if running.seconds:
                 timer.start()
-            for data in output:
-                transcript.feed(data)
+            for stream, data in output:
+                transcript.feed(data, stream)
             status = daemon.wait(name)
     finally:
         timer.cancel()
