@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from coopery.backend import Workshop
 from coopery.testing import BackendContract
 from coopery.testing.backend.desk import Desk
 from coopery_podman.backend import PodmanBackend
@@ -46,6 +47,16 @@ class TestPodman(BackendContract):
     @pytest.fixture
     def open_backend(self, storage: Path):  # noqa: ARG002 - it must be there first
         return PodmanBackend
+
+    @pytest.fixture
+    def unreachable(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Workshop], PodmanBackend]:
+        """No engine on PATH: nobody can be asked."""
+
+        def opened(workshop: Workshop) -> PodmanBackend:
+            monkeypatch.setenv("PATH", str(tmp_path))
+            return PodmanBackend(workshop)
+
+        return opened
 
     @pytest.fixture
     def leaks(self, storage: Path):  # noqa: ARG002 - as above
