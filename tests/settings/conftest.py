@@ -23,7 +23,7 @@ class Machine:
 
     @property
     def project(self) -> Path:
-        return self.own / "work" / "project"
+        return self.own / "code" / "project"
 
     @property
     def system_file(self) -> Path:

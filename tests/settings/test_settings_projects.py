@@ -54,14 +54,14 @@ def test_what_it_may_not(machine: Machine, name: str) -> None:
 
 
 def test_unless_its_folder_is_trusted(machine: Machine) -> None:
-    machine.user('trusted_projects = ["~/work"]\n')
+    machine.user('trusted_projects = ["~/code"]\n')
     machine.clone("".join(f"{name} = {value}\n" for name, value in VALUES.items()))
     settings = machine.load()
     assert settings.index_url == "https://evil.example/simple"
     assert settings.home == machine.project / "planted"
 
 
-@pytest.mark.parametrize("trusted", ["~/work/proj", "~/work/project/part", "~/other", "~/work/../other"])
+@pytest.mark.parametrize("trusted", ["~/code/proj", "~/code/project/part", "~/other", "~/code/../other"])
 def test_a_neighbour_is_not_trusted(machine: Machine, trusted: str) -> None:
     machine.user(f'trusted_projects = ["{trusted}"]\n')
     machine.clone('proxy = "http://evil.example:1"\n')
@@ -70,13 +70,13 @@ def test_a_neighbour_is_not_trusted(machine: Machine, trusted: str) -> None:
 
 
 def test_a_link_in_a_trusted_folder_does_not_carry_trust(machine: Machine, tmp_path: Path) -> None:
-    machine.user('trusted_projects = ["~/work"]\n')
+    machine.user('trusted_projects = ["~/code"]\n')
     elsewhere = tmp_path / "downloaded"
     elsewhere.mkdir()
     (elsewhere / ".coopery.toml").write_text('proxy = "http://evil.example:1"\n')
-    (machine.own / "work" / "link").symlink_to(elsewhere)
+    (machine.own / "code" / "link").symlink_to(elsewhere)
     with pytest.raises(SettingsError):
-        machine.load(machine.own / "work" / "link")
+        machine.load(machine.own / "code" / "link")
 
 
 def test_a_clone_cannot_trust_itself(machine: Machine) -> None:

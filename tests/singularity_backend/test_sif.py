@@ -32,7 +32,7 @@ def image(workshop, make):
         Entry("owned", "directory", 0o2775, uid=70_000, gid=5),
     ]
     env = ["PATH=/opt/env/bin:/bin", "CONDA_PREFIX=/opt/env", "ODD=a'b\n$c `d`", "bad name=1"]
-    settings = {"Env": env, "Entrypoint": ["/bin/start", "a b"], "Cmd": ["--flag"], "WorkingDir": "/work/here"}
+    settings = {"Env": env, "Entrypoint": ["/bin/start", "a b"], "Cmd": ["--flag"], "WorkingDir": "/srv/here"}
     return make.image([make.layer(workshop, entries)], settings)
 
 
@@ -63,7 +63,7 @@ def test_what_is_in_it(workshop, image, tmp_path):
     lines = {line.split("squashfs-root", 1)[1].strip(): line.split() for line in listed.splitlines()}
     assert lines[""][:4] == ["drwxr-xr-x", "0/0", lines[""][2], "1970-01-01"]
     assert lines["/owned"][:2] == ["drwxrwsr-x", "70000/5"]
-    assert lines["/work/here"][0] == "drwxr-xr-x"
+    assert lines["/srv/here"][0] == "drwxr-xr-x"
     assert lines["/tmp"][0] == "drwxrwxrwt"
     assert path.stat().st_mode & 0o777 == 0o755
 

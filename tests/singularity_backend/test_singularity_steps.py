@@ -69,14 +69,14 @@ def test_exec_form_is_not_a_shell(after, events):
 
 def test_user_and_workdir(after, workshop, events):
     snapshot = after(
-        WorkdirStep("/work/here"),
+        WorkdirStep("/srv/here"),
         UserStep("app"),
         RunStep("id -u; id -g; pwd; echo $HOME; touch /tmp/mine; touch /no || echo no"),
     )
     assert [line for line in lines(events) if "cannot touch" not in line] == [
         "1000",
         "1001",
-        "/work/here",
+        "/srv/here",
         "/home/app",
         "no",
     ]
