@@ -16,11 +16,11 @@ from coopery.layers.header import FIXED_TIME
 from coopery.place import RunRequest
 from coopery.seal import seal
 from coopery.sealed import SealedBase
+from coopery.snapshots.build_context import Context, laid_out
 from coopery.snapshots.running import SECRETS, SUPPORT, Running
 from coopery_docker import dockerfile, run, steps
 from coopery_docker.builders import Builder
 from coopery_docker.client import Daemon
-from coopery_docker.context import Context, laid_out
 from coopery_docker.network import network
 
 HOSTILE = ("-x", "--privileged", "a b", "@f", "oci:..", "a\nRUN touch /pwned", "$(id)", "`id`", "'\"", "\u2028", "a\\")

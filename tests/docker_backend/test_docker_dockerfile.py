@@ -21,7 +21,8 @@ from coopery.oci.layers_view import LayersFiles
 from coopery.platform import of_host
 from coopery.seal import seal
 from coopery.sealed import SealedBase
-from coopery_docker import builders, dockerfile, materialize
+from coopery.snapshots.build_context import name_of
+from coopery_docker import builders, materialize
 from coopery_docker.backend import DockerBackend
 from coopery_docker.client import Daemon
 
@@ -164,7 +165,7 @@ def test_the_classic_builder_refuses_what_it_lacks(
 def test_the_name_of_what_is_kept_depends_on_all_that_counts(sealed: Any) -> None:
     first = sealed({"Dockerfile": "FROM x\n"}, context=False)
     names = {
-        dockerfile._name_of(base, platform)
+        name_of("tag", base, platform)
         for base in (first, evolve(first, arguments=(("A", "b"),)), evolve(first, secrets=("A",)))
         for platform in ("linux/amd64", "linux/arm64")
     }

@@ -7,15 +7,12 @@ config afterwards.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
-import tempfile
-import time
 from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,12 +21,13 @@ from attrs import evolve, field, frozen
 from coopery import digest as _digest
 from coopery.backend import Snapshot
 from coopery.definition import RunStep
-from coopery.errors import CacheError, StepFailed, UsageError
+from coopery.errors import StepFailed, UsageError
 from coopery.events import Output
 from coopery.layer import Layer
 from coopery.redact import Redactor
 from coopery.snapshots import config as _config
 from coopery.snapshots.changes import write_changes
+from coopery.snapshots.secret_files import given, private_folder
 
 if TYPE_CHECKING:
     from coopery.backend import Workshop
@@ -42,10 +40,6 @@ SUPPORT: Final = "/run/coopery"
 """Where what a step needs of the host is mounted: the CA bundle."""
 
 DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_PREFIX: Final = "coopery-step-"
-_YOUNG: Final = 60.0
-"""Seconds: a folder this new may not be locked yet."""
-
 _CERTIFICATES: Final = "ca-certificates.crt"
 _CA_VARIABLES: Final = ("SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "GIT_SSL_CAINFO")
 _PROXIES: Final = tuple(
@@ -113,7 +107,7 @@ def prepared(workshop: Workshop, base: Snapshot, step: SealedStep) -> Iterator[R
         **dict(str(entry).split("=", 1) for entry in settings.get("Env") or [] if "=" in entry),
     }
     argv = ("/bin/sh", "-e", "-c", run.run) if isinstance(run.run, str) else tuple(run.run)
-    with _folder(_memory() or workshop.staging) as folder:
+    with private_folder(workshop) as folder:
         support = _support(workshop, folder)
         mounts = [(support, SUPPORT)] if support else []
         if run.secrets:
@@ -128,38 +122,6 @@ def prepared(workshop: Workshop, base: Snapshot, step: SealedStep) -> Iterator[R
             seconds=workshop.step_seconds,
             field_path=step.field_path,
         )
-
-
-@contextmanager
-def _folder(parent: Path) -> Iterator[Path]:
-    """A private folder, locked for as long as it is used; what processes that were killed have left is removed."""
-    _sweep(parent)
-    try:
-        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as exc:
-        raise CacheError(f"no folder for what a step needs can be made: {exc}") from exc
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(handle)
-
-
-def _sweep(parent: Path) -> None:
-    """Remove folders of ours that nobody holds; a lock ends with its process, however that ends."""
-    for folder in parent.glob(f"{_PREFIX}*"):
-        with suppress(OSError):
-            found = folder.lstat()
-            if found.st_uid != os.geteuid() or time.time() - found.st_mtime < _YOUNG:
-                continue
-            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
-            finally:
-                os.close(handle)
 
 
 class Transcript:
@@ -243,12 +205,6 @@ def _run(step: SealedStep) -> RunStep:
     return step.step
 
 
-def _memory() -> Path | None:
-    """A folder that never reaches a disk, where this machine has one."""
-    found = Path(os.environ.get("XDG_RUNTIME_DIR") or "/dev/shm")  # noqa: S108 - mkdtemp makes a private folder in it
-    return found if found.is_dir() and os.access(found, os.W_OK) else None
-
-
 def _support(workshop: Workshop, folder: Path) -> Path | None:
     """The CA bundle, copied: a mount of the host's own would show what else is beside it."""
     bundle = workshop.settings.ca_bundle
@@ -265,17 +221,12 @@ def _support(workshop: Workshop, folder: Path) -> Path | None:
 
 
 def _secrets(workshop: Workshop, run: RunStep, step: SealedStep, folder: Path) -> Path:
-    missing = [name for name in run.secrets if name not in workshop.secrets]
-    if missing:
-        raise UsageError(
-            f"{step.field_path}.secrets: no value was given for {', '.join(missing)}",
-            remedy=f"coopery build --secret id={missing[0]},env=VARIABLE (or src=FILE); Builder(secrets={{…}})",
-        )
+    values = given(workshop, run.secrets, f"{step.field_path}.secrets")
     made = folder / "secrets"
     made.mkdir(mode=0o755)
-    for name in run.secrets:
+    for name, value in values.items():
         path = made / name
-        path.write_bytes(workshop.secrets[name])
+        path.write_bytes(value)
         path.chmod(0o444)  # the step's user must read it; the folder above is ours alone
     folder.chmod(0o711)
     return made

@@ -11,22 +11,22 @@ import re
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from coopery import encoding
 from coopery.backend import Snapshot
 from coopery.definition import ContextBase
-from coopery.errors import BackendError, BaseError, UnsupportedError, UsageError
+from coopery.errors import BackendError, BaseError, UnsupportedError
 from coopery.events import Output
 from coopery.oci.archive import read_archive
 from coopery.snapshots import kept
+from coopery.snapshots.build_context import laid_out, name_of
 from coopery.snapshots.running import Transcript
+from coopery.snapshots.secret_files import of_dockerfile
 from coopery_docker import builders, owner
 from coopery_docker.answers import Refused
-from coopery_docker.context import laid_out
 from coopery_docker.endpoint import NAME
 from coopery_docker.network import PROXIES, network
 from coopery_docker.stage import REPOSITORY, Stage, sweep_images
@@ -34,9 +34,9 @@ from coopery_docker.stage import REPOSITORY, Stage, sweep_images
 if TYPE_CHECKING:
     from coopery.backend import Workshop
     from coopery.sealed import SealedBase
+    from coopery.snapshots.build_context import Context
     from coopery_docker.builders import Builder
     from coopery_docker.client import Daemon
-    from coopery_docker.context import Context
 
 _TAG: Final = "coopery.docker.dockerfile.v1"
 _MOUNT: Final = re.compile(rb"^\s*RUN\s[^\n]*--mount=", re.MULTILINE | re.IGNORECASE)
@@ -51,7 +51,7 @@ def fetch(workshop: Workshop, daemon: Daemon, stage: Stage, base: SealedBase, pl
         UsageError: a secret that the definition names was not given.
         BackendError: the daemon failed.
     """
-    name = _name_of(base, platform)
+    name = name_of(_TAG, base, platform)
     known = None if base.fresh else kept.load(workshop, name, NAME)
     if known is not None:
         return known
@@ -63,12 +63,6 @@ def fetch(workshop: Workshop, daemon: Daemon, stage: Stage, base: SealedBase, pl
     sweep_images(daemon)
     kept.save(workshop, snapshot, name)
     return snapshot
-
-
-def _name_of(base: SealedBase, platform: str) -> str:
-    recipe = base.base.dockerfile if isinstance(base.base, ContextBase) else ""
-    told = [[name, value] for name, value in base.arguments]
-    return encoding.digest(_TAG, str(base.content), recipe, told, list(base.secrets), platform)
 
 
 def _build(
@@ -85,7 +79,7 @@ def _build(
         _check_classic(base, context, field_path)
         _classic(daemon, base, context, reference, platform, transcript, field_path)
     else:
-        with _secrets(workshop, base, field_path) as secrets:
+        with of_dockerfile(workshop, base.secrets, field_path) as secrets:
             argv = _argv(builder, base, context, reference, platform, secrets)
             status = _run(workshop, daemon, argv, builder.env, transcript)
         if status:
@@ -139,25 +133,6 @@ def _pack(context: Context, file: Any) -> None:
             tar.add(path, path.name, filter=plain)
         if context.folder not in context.dockerfile.parents:
             tar.add(context.dockerfile, context.name, filter=plain)
-
-
-@contextmanager
-def _secrets(workshop: Workshop, base: SealedBase, field_path: str) -> Iterator[Mapping[str, Path]]:
-    """Files with the secrets, for as long as the build lasts: in memory where this machine has such a folder."""
-    missing = [name for name in base.secrets if name not in workshop.secrets]
-    if missing:
-        raise UsageError(
-            f"{field_path}: no value was given for the secret {', '.join(missing)}",
-            remedy=f"coopery build --secret id={missing[0]},env=VARIABLE (or src=FILE); Builder(secrets={{…}})",
-        )
-    memory = Path("/dev/shm")  # noqa: S108 - a private folder is made in it
-    where = memory if memory.is_dir() and os.access(memory, os.W_OK) else workshop.staging
-    with tempfile.TemporaryDirectory(prefix="step-", dir=where) as folder:
-        paths = {name: Path(folder) / str(number) for number, name in enumerate(base.secrets)}
-        for name, path in paths.items():
-            path.touch(mode=0o600)
-            path.write_bytes(workshop.secrets[name])
-        yield paths
 
 
 def _argv(

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,9 +15,11 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from coopery import encoding
 from coopery.blobs import disk_error
 from coopery.definition import ContextBase
 from coopery.errors import BaseError, IntegrityError
+from coopery.folders import scratch
 from coopery.layers.header import FIXED_TIME
 from coopery.seal import recheck
 
@@ -43,6 +44,13 @@ class Context:
     name: str
 
 
+def name_of(tag: str, base: SealedBase, platform: str) -> str:
+    """The name under which a backend keeps what *base* gave: a digest of all that its builder is told, and *tag*."""
+    recipe = base.base.dockerfile if isinstance(base.base, ContextBase) else ""
+    told = [[name, value] for name, value in base.arguments]
+    return encoding.digest(tag, str(base.content), recipe, told, list(base.secrets), platform)
+
+
 @contextmanager
 def laid_out(workshop: Workshop, base: SealedBase) -> Iterator[Context]:
     """The context of *base* in a folder of its own, which is gone afterwards.
@@ -53,21 +61,20 @@ def laid_out(workshop: Workshop, base: SealedBase) -> Iterator[Context]:
     """
     if base.path is None:
         raise BaseError(f"$.base: {base.base} was sealed without its path")
-    top = Path(tempfile.mkdtemp(prefix="context-", dir=workshop.staging))
-    try:
+    with scratch(workshop.staging, "context") as top:
         folder = top / "context"
-        folder.mkdir()
-        nodes = recheck(base)
-        for node in nodes:
-            _lay(node, folder)
-        dockerfile = _dockerfile(base, base.path, folder, top)
-        _set_times(folder, nodes)
+        try:
+            folder.mkdir()
+            nodes = recheck(base)
+            for node in nodes:
+                _lay(node, folder)
+            dockerfile = _dockerfile(base, base.path, folder, top)
+            for node in reversed(nodes):  # from the inside out: what is written into a folder changes its time
+                os.utime(folder / node.path, (FIXED_TIME, FIXED_TIME), follow_symlinks=False)
+        except OSError as exc:
+            raise disk_error(exc) from exc
         recheck(base)  # the Dockerfile may have changed between
         yield Context(folder, dockerfile, base.base.dockerfile if isinstance(base.base, ContextBase) else "Dockerfile")
-    except OSError as exc:
-        raise disk_error(exc) from exc
-    finally:
-        shutil.rmtree(top, ignore_errors=True)
 
 
 def _dockerfile(base: SealedBase, path: Path, folder: Path, top: Path) -> Path:
@@ -87,7 +94,7 @@ def _lay(node: Node, folder: Path) -> None:
         to.mkdir(exist_ok=True)
         to.chmod(0o755)
     elif node.kind == "symlink":
-        os.symlink(node.target, to)
+        to.symlink_to(node.target)
     else:
         _copy(node, to)
 
@@ -101,9 +108,3 @@ def _copy(node: Node, to: Path) -> None:
     if hashed.hexdigest() != node.sha256:
         raise IntegrityError(f"$.base.context: {node.source} changed since the key was made")
     to.chmod(0o755 if node.executable else 0o644)
-
-
-def _set_times(folder: Path, nodes: tuple[Node, ...]) -> None:
-    """From the inside out: what is written into a folder changes its time."""
-    for node in reversed(nodes):
-        os.utime(folder / node.path, (FIXED_TIME, FIXED_TIME), follow_symlinks=False)
