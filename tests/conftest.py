@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections import Counter
 from pathlib import Path
@@ -15,6 +16,11 @@ import parts
 # A busy machine is no defect: no example has a deadline; what failed is printed so that it can be run again.
 settings.register_profile("coopery", deadline=None, print_blob=True)
 settings.load_profile("coopery")
+
+# What a shell ignores for the programs that it starts in the background, their children would ignore too.
+for number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
 
 SHORT = {"channel": ("channel",), "network": ("debian",), "tools": ("skopeo", "umoci")}
 

@@ -24,8 +24,13 @@ ASIDE = ("CACHEDIR.TAG", "__clobbers__/", "conda-meta/")
 MACHINE = ("extracted_package_dir", "link", "requested_specs", "url", "channel", "md5", "auth")
 
 
-def install(desk: Desk, artifacts: Sequence[Artifact], target: Resolved) -> tuple[Path, list[str]]:
-    """A plain install; where it is, and the order that py-rattler sorts the packages in."""
+def install(
+    desk: Desk, artifacts: Sequence[Artifact], target: Resolved, one_by_one: bool = False
+) -> tuple[Path, list[str]]:
+    """A plain install; where it is, and the order that py-rattler sorts the packages in.
+
+    It links several packages at a time; *one_by_one* is for those that are in each other's way, where it would be luck.
+    """
     channels = sorted({url_of(a.source, desk.root, desk.workshop.settings) for a in artifacts})
     request = {
         "artifacts": [{"name": a.name, "sha256": a.sha256} for a in artifacts],
@@ -34,6 +39,7 @@ def install(desk: Desk, artifacts: Sequence[Artifact], target: Resolved) -> tupl
         "prefix": str(desk.root / "plain"),
         "cache": str(desk.root / "plain-cache"),
         "final": target.prefix,
+        "one_by_one": one_by_one,
     }
     done = subprocess.run(
         [sys.executable, "-P", INSTALL], input=json.dumps(request), capture_output=True, text=True, check=False
@@ -88,10 +94,10 @@ def canonical_path(entry: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def compare(desk: Desk, target: Resolved, *specs: str, **more: Any) -> dict[str, Seen]:
+def compare(desk: Desk, target: Resolved, *specs: str, one_by_one: bool = False, **more: Any) -> dict[str, Seen]:
     artifacts = desk.lock(*specs, target=target, **more)
     trees = desk.materializer.trees(desk.section(*specs, **more), artifacts, target, Provided())
-    root, order = install(desk, artifacts, target)
+    root, order = install(desk, artifacts, target, one_by_one)
     assert [tree.package for tree in sorted(trees, key=lambda tree: tree.rank)] == [*order, "conda-history"]
     mine, theirs = ours(trees, target.prefix), on_disk(root, target.prefix)
     assert sorted(mine) == sorted(theirs)

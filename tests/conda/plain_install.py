@@ -27,16 +27,18 @@ async def main(request: dict[str, Any]) -> list[str]:
         if (record.name.normalized, record.sha256.hex() if record.sha256 else "") in wanted
     ]
     assert len(records) == len(wanted), (records, wanted)
-    await install(
-        records,
-        request["prefix"],
-        cache_dir=request["cache"],
-        platform=Subdir(request["subdir"]),
-        show_progress=False,
-        execute_link_scripts=False,
-        alternative_target_prefix=request["final"],
-    )
-    return [record.name.normalized for record in PackageRecord.sort_topologically(list(records))]
+    order = PackageRecord.sort_topologically(list(records))
+    for some in [order[: n + 1] for n in range(len(order))] if request["one_by_one"] else [records]:
+        await install(
+            some,
+            request["prefix"],
+            cache_dir=request["cache"],
+            platform=Subdir(request["subdir"]),
+            show_progress=False,
+            execute_link_scripts=False,
+            alternative_target_prefix=request["final"],
+        )
+    return [record.name.normalized for record in order]
 
 
 if __name__ == "__main__":
