@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).parents[2]
 DISTRIBUTIONS = {
     "coopery": None,
     "coopery_core": "coopery",
@@ -27,13 +26,6 @@ DISTRIBUTIONS = {
 }
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("dist")
-    subprocess.run([REPOSITORY / "scripts" / "wheels", out], check=True, capture_output=True)
-    return out
 
 
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
