@@ -124,7 +124,8 @@ def test_a_holder_that_minds_its_guard_stops_and_takes_the_other_s_result(scene,
 def test_a_failure_is_shared_once_and_the_next_call_tries_again(scene, crowd):
     def fail(_guard: Guard) -> dict:
         scene.note("build")
-        time.sleep(0.5)
+        scene.await_note("asking", 32)
+        time.sleep(1.0)  # the last of them has said so and is about to ask
         error = StepFailed("oci", "$.steps[2]", ["sh", "-c", "false"], 7, "the last line")
         error.log = "/logs/key/1.log"
         raise error
@@ -133,6 +134,7 @@ def test_a_failure_is_shared_once_and_the_next_call_tries_again(scene, crowd):
         flight = Flight(scene.cache)
 
         def call() -> list:
+            scene.note("asking")
             try:
                 return scene.get(flight, "key", build=fail)
             except StepFailed as exc:
