@@ -14,16 +14,13 @@ from typing import Any, Final
 
 from coopery.backend import Snapshot
 from coopery.errors import BaseError, PackageError
-from coopery.image import Assembled, encode
+from coopery.image import DEFAULT_PATH, Assembled, encode
 from coopery.layer import Layer
 from coopery.materializer import Configuration
 from coopery.target import Resolved
 
 EPOCH: Final = "1970-01-01T00:00:00Z"
 """What an image without a base was created at, and each layer of packages: no clock is asked."""
-
-DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-"""PATH of an image that states none: what Docker and runc give to a process then."""
 
 _OF_THE_BASES_PYTHON: Final = ("PYTHONHOME", "PYTHONPATH")
 

@@ -54,6 +54,32 @@ class Redactor:
                 text = text.replace(form, MASK)
         return text
 
+    @property
+    def longest(self) -> int:
+        """Characters of the longest form of a secret; 0 where there is none."""
+        return len(self._forms[0]) if self._forms else 0
+
+    def cut(self, text: str, at: int) -> int:
+        """Where to cut *text*, near *at*, so that no form of a secret is cut in two: both parts are masked as one.
+
+        Forms must be whole: where *text* goes on, it is to be given with twice `longest` characters after *at*.
+
+        Returns:
+            *at*, or where the form that lies across it begins; where it ends, if it begins with *text*.
+        """
+        masked = bytearray(len(text))  # as `__call__` does it: the longest first, and nothing twice
+        for form in self._forms:
+            start = text.find(form)
+            while start >= 0:
+                end = start + len(form)
+                free = masked.find(1, start, end) < 0
+                if free and start < at < end:
+                    return start or end
+                if free:
+                    masked[start:end] = b"\1" * len(form)
+                start = text.find(form, end if free else start + 1)
+        return at
+
     def event(self, event: Event) -> Event:
         """*event* with every text in it masked."""
         changes = self._changes(vars(event))

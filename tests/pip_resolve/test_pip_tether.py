@@ -14,17 +14,17 @@ import pytest
 from coopery.definition import Pip
 from coopery.errors import PluginError
 from coopery.settings import Settings
+from coopery.tether import tethered
 from coopery_pip import uv
 from coopery_pip.access import Access
 from coopery_pip.machine import Machine
 from coopery_pip.sources import sources
-from coopery_pip.tether import tethered
 
 pytestmark = [pytest.mark.processes, pytest.mark.skipif(sys.platform != "linux", reason="prctl(2) is Linux's")]
 
 STARTER = """
 import subprocess, sys
-from coopery_pip.tether import tethered
+from coopery.tether import tethered
 subprocess.run(tethered(sys.argv[1:]), check=False)
 """
 

@@ -75,7 +75,7 @@ def test_no_gpu_is_said_plainly(backend: PodmanBackend, digest: Digest) -> None:
 def test_signals_are_handed_on_and_nothing_is_left(session_shop: Workshop, digest: Digest, small: Assembled) -> None:
     script = "trap 'echo caught; exit 9' TERM; echo ready; while :; do sleep 0.1; done"
     argv = podman.run(hex_of(small.image_id), ("sh", "-c", script), way=way(session_shop))
-    code = "import sys; from coopery_podman.foreground import foreground; sys.exit(foreground(sys.argv[1:], 'x', {}))"
+    code = "import sys; from coopery.foreground import foreground; sys.exit(foreground(sys.argv[1:], 'x'))"
     with subprocess.Popen(
         [sys.executable, "-c", code, *argv], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL
     ) as child:
@@ -102,3 +102,26 @@ def test_examined(backend: PodmanBackend) -> None:
     assert found.version[0].isdigit()
     assert any("isolation" in line for line in found.details)
     assert any(line.startswith("runs images by podman") for line in found.details)
+
+
+def test_activation_scripts_are_sourced_first(
+    backend: PodmanBackend,
+    session_shop: Workshop,
+    make: SimpleNamespace,
+    small: Assembled,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    folder = "opt/env/etc/conda/activate.d"
+    lower = [make.text(f"{folder}/a 'x.sh", b"exit 9\n")]
+    upper = [
+        make.text(f"{folder}/b.sh", b'export SEEN="$SEEN b"\n'),
+        make.text(f"{folder}/a 'x.sh", b"export SEEN=a\n"),
+        make.text(f"{folder}/c.fish", b"exit 9\n"),
+    ]
+    layers = [*small.layers, make.layer(session_shop, lower), make.layer(session_shop, upper)]
+    image = make.image(layers, Env=["PATH=/usr/bin", "CONDA_PREFIX=/opt/env"], Cmd=["env"])
+    digest = backend.materialize(make.snapshot(image), image, (), "activation").digest
+    assert backend.place.run(digest, RunRequest(("sh", "-c", 'echo "$SEEN $1"', "sh", "$(id) *"))) == 0
+    assert capfd.readouterr().out == "a b $(id) *\n"
+    assert backend.place.run(digest, RunRequest()) == 0
+    assert "SEEN=a b\n" in capfd.readouterr().out

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
+from coopery import processes
 from coopery.backend import Snapshot, Workshop
 from coopery.errors import StepFailed, UsageError
 from coopery.events import Event, Output
@@ -232,7 +233,7 @@ def test_a_container_of_somebody_who_lives_is_left_alone(session_shop: Workshop)
     tool = Buildah()
     from coopery_podman import buildah, containers
 
-    name = f"coopery-{containers._where()}-{os.getpid()}-{containers._began(os.getpid())}-{'0' * 8}"
+    name = f"coopery-{containers._where()}-{os.getpid()}-{processes.began(os.getpid())}-{'0' * 8}"
     tool.call(buildah.from_("scratch", name=name))
     try:
         assert sweep(session_shop, tool) == ()

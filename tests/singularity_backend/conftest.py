@@ -164,9 +164,27 @@ def after(backend: SingularityBackend, small: Assembled, tmp_path: Path) -> Call
     return run
 
 
+def _owner(process: Path) -> int | None:
+    try:
+        return os.stat(process).st_uid
+    except FileNotFoundError:
+        return None
+
+
 @pytest.fixture
-def leftovers(workshop: Workshop) -> Callable[[], list[str]]:
-    """What is left of Apptainer on this machine that is ours: processes; and what is left in staging."""
+def leftovers(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
+    """What is left of Apptainer on this machine that is ours: processes; and what is left in staging.
+
+    Ours have inherited a variable; others' may run at the same time. Whose cannot be told, counts as ours.
+    """
+    mark = os.urandom(8).hex()
+    monkeypatch.setenv("COOPERY_TEST_LEFTOVERS", mark)
+
+    def ours(process: Path) -> bool:
+        try:
+            return mark.encode() in (process / "environ").read_bytes()
+        except OSError:
+            return process.exists()
 
     def look() -> list[str]:
         found = [path.name for path in workshop.staging.iterdir()]
@@ -175,7 +193,9 @@ def leftovers(workshop: Workshop) -> Callable[[], list[str]]:
                 line = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
             except OSError:
                 continue
-            if str(workshop.home) in line or (os.stat(process).st_uid == os.geteuid() and "apptainer" in line):
+            if str(workshop.home) in line or (
+                "apptainer" in line and _owner(process) == os.geteuid() and ours(process)
+            ):
                 found.append(line)
         return found
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from coopery.errors import BackendError, NotFound, UnsupportedError, UsageError
+from coopery.errors import NotFound, UnsupportedError, UsageError
 from coopery.place import Presence, RunRequest
 
 pytestmark = [pytest.mark.needs("apptainer"), pytest.mark.processes]
@@ -91,7 +91,7 @@ def test_users(go):
 def test_no_driver_is_said(go):
     if Path("/proc/driver/nvidia/version").exists():
         pytest.skip("this machine has a driver")
-    with pytest.raises(BackendError, match="no NVIDIA driver"):
+    with pytest.raises(UnsupportedError, match="no NVIDIA driver"):
         go("id", gpu=True)
 
 

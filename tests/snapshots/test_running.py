@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import re
 import stat
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from attrs import evolve
@@ -19,7 +22,7 @@ from coopery.backend import Snapshot, Workshop
 from coopery.definition import CopyStep, RunStep
 from coopery.errors import UsageError
 from coopery.events import Event, Output
-from coopery.image import Assembled
+from coopery.image import DEFAULT_PATH, Assembled
 from coopery.layer import Layer
 from coopery.oci.validate import validate
 from coopery.sealed import SealedStep
@@ -59,7 +62,7 @@ def test_everything_else_is_as_the_image_says(workshop: Workshop) -> None:
 def test_where_the_image_says_nothing(workshop: Workshop) -> None:
     found = ready(workshop, snapshot(), sealed())
     assert (found.workdir, found.user, found.network, found.seconds, found.mounts) == ("/", "", True, 0.0, ())
-    assert found.env["PATH"] == running.DEFAULT_PATH
+    assert found.env["PATH"] == DEFAULT_PATH
 
 
 def test_secrets_are_files_that_nobody_else_reaches_and_are_gone_afterwards(workshop: Workshop) -> None:
@@ -107,7 +110,8 @@ def test_what_a_killed_process_left_is_removed_and_what_is_held_stays(
 
 
 def test_a_secret_that_was_not_given_is_named(workshop: Workshop) -> None:
-    with pytest.raises(UsageError, match=r"\$\.steps\[0\]\.secrets: no value was given for b, c") as caught:
+    words = r"no value was given for build secrets: \$\.steps\[0\]\.secrets: b; .*: c"
+    with pytest.raises(UsageError, match=words) as caught:
         ready(evolve(workshop, secrets={"a": b""}), snapshot(), sealed(secrets=("a", "b", "c")))
     assert "--secret id=b" in caught.value.remedy
 
@@ -214,6 +218,50 @@ def test_secrets_are_masked_in_lines_and_tail(workshop: Workshop, events: list[E
     error = running.failed("test", ready(workshop, snapshot(), sealed("x")), 3, transcript)
     assert SECRET not in str(error)
     assert (error.backend, error.step, error.status) == ("test", "$.steps[0]", 3)
+
+
+@pytest.mark.parametrize("ended", [True, False])
+@pytest.mark.parametrize("form", ["plain", "hex", "base64", "twice", "two"])
+def test_a_secret_across_the_cut_of_a_long_line_is_masked(form: str, ended: bool) -> None:
+    """At every place where the cut may fall, however the output comes."""
+    other = "squeamish"
+    words = {
+        "plain": SECRET,
+        "hex": SECRET.encode().hex(),
+        "base64": base64.b64encode(f"user:{SECRET}".encode()).decode(),
+        "twice": SECRET * 2,
+        "two": f"{other}{SECRET}",
+    }[form]
+    secrets = {"a": SECRET.encode(), "b": other.encode()}
+    pieces = {SECRET, SECRET.encode().hex()} | {base64.b64encode(f"user:{SECRET}".encode()).decode()[10:30]}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(running, "_LONGEST_LINE", 64)
+        for before in range(70):
+            data = b"x" * before + words.encode() + b"y" * 200 + (b"\nend\n" if ended else b"")
+            ways = []
+            for size in (1, 7, len(data)):
+                events: list[Event] = []
+                transcript = running.Transcript(cast(Workshop, SimpleNamespace(emit=events.append, secrets=secrets)))
+                for start in range(0, len(data), size):
+                    transcript.feed(data[start : start + size])
+                transcript.close()
+                ways.append(printed(events))
+            assert ways[0] == ways[1] == ways[2]
+            joined = "".join(ways[0])
+            assert not [piece for piece in pieces if piece in joined]
+            left = re.sub(r"x+|y+|\*+|end", "", joined)
+            assert len(left) < 12, (before, left)  # of base64: what the neighbours share
+
+
+@pytest.mark.parametrize("value", ["aaaa", "abab" * 30, "z" * 5000])
+def test_a_secret_that_repeats_itself_holds_nothing_up(value: str, workshop: Workshop, events: list[Event]) -> None:
+    transcript = running.Transcript(evolve(workshop, secrets={"a": value.encode()}))
+    for _ in range(40):
+        transcript.feed(value.encode() * (20_000 // len(value)))
+    transcript.close()
+    assert set("".join(printed(events))) <= {"*", *value}
+    assert not [line for line in printed(events) if value in line]
+    assert max(map(len, printed(events))) <= 8192
 
 
 def test_the_tail_is_the_last_lines(workshop: Workshop) -> None:

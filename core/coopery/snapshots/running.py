@@ -7,6 +7,7 @@ config afterwards.
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import shutil
@@ -23,6 +24,7 @@ from coopery.backend import Snapshot
 from coopery.definition import RunStep
 from coopery.errors import StepFailed, UsageError
 from coopery.events import Output
+from coopery.image import variables
 from coopery.layer import Layer
 from coopery.redact import Redactor
 from coopery.snapshots import config as _config
@@ -39,7 +41,6 @@ SECRETS: Final = "/run/secrets"
 SUPPORT: Final = "/run/coopery"
 """Where what a step needs of the host is mounted: the CA bundle."""
 
-DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _CERTIFICATES: Final = "ca-certificates.crt"
 _CA_VARIABLES: Final = ("SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "GIT_SSL_CAINFO")
 _PROXIES: Final = tuple(
@@ -101,11 +102,9 @@ def prepared(workshop: Workshop, base: Snapshot, step: SealedStep) -> Iterator[R
         CacheError: the disk refused.
     """
     run = _run(step)
-    settings: dict[str, Any] = json.loads(base.config).get("config") or {}
-    env = {
-        "PATH": DEFAULT_PATH,
-        **dict(str(entry).split("=", 1) for entry in settings.get("Env") or [] if "=" in entry),
-    }
+    document: dict[str, Any] = json.loads(base.config)
+    settings = document.get("config") or {}
+    env = variables(document)
     argv = ("/bin/sh", "-e", "-c", run.run) if isinstance(run.run, str) else tuple(run.run)
     with private_folder(workshop) as folder:
         support = _support(workshop, folder)
@@ -131,7 +130,8 @@ class Transcript:
         self._emit = workshop.emit
         self._redact = Redactor(value.decode("utf-8", "replace") for value in workshop.secrets.values())
         self._tail: deque[str] = deque(maxlen=_TAIL)
-        self._rests: dict[int, bytes] = {}
+        self._rests: dict[int, str] = {}
+        self._decoders: dict[int, codecs.IncrementalDecoder] = {}
 
     def feed(self, data: bytes, stream: int = 0) -> None:
         """Some bytes more of one *stream*, of any encoding; lines may be of any length.
@@ -139,28 +139,46 @@ class Transcript:
         What one stream has begun and the other interrupts stays one line: an engine that keeps them apart tells them
         apart here.
         """
-        *lines, rest = (self._rests.get(stream, b"") + data).split(b"\n")
-        for line in lines:
-            for start in range(0, max(1, len(line)), _LONGEST_LINE):
-                self._line(line[start : start + _LONGEST_LINE])
-        while len(rest) > _LONGEST_LINE:
-            self._line(rest[:_LONGEST_LINE])
-            rest = rest[_LONGEST_LINE:]
-        self._rests[stream] = rest
+        decoder = self._decoders.get(stream) or codecs.getincrementaldecoder("utf-8")("replace")
+        self._decoders[stream] = decoder
+        self._take(decoder.decode(data), stream)
 
     def close(self) -> None:
         """The last line of each stream, where no newline ended it."""
+        for stream, decoder in self._decoders.items():
+            self._take(decoder.decode(b"", final=True), stream)
         for rest in filter(None, self._rests.values()):
-            self._line(rest)
+            self._whole(rest)
         self._rests.clear()
+        self._decoders.clear()
 
     @property
     def tail(self) -> str:
         """The last lines."""
         return "\n".join(self._tail)
 
-    def _line(self, data: bytes) -> None:
-        line = self._redact(data.decode("utf-8", "replace").rstrip("\r").rpartition("\r")[2])
+    def _take(self, text: str, stream: int) -> None:
+        *lines, rest = (self._rests.get(stream, "") + text).split("\n")
+        for line in lines:
+            self._whole(line)
+        self._rests[stream] = self._long(rest, _LONGEST_LINE + 2 * self._redact.longest)
+
+    def _whole(self, line: str) -> None:
+        """A line to its end."""
+        self._line(self._long(line, _LONGEST_LINE))
+
+    def _long(self, line: str, most: int) -> str:
+        """Hand on *line* in pieces, none of which ends within a secret; returns the rest, of at most *most*."""
+        start = 0
+        while len(line) - start > most:
+            ahead = line[start : start + _LONGEST_LINE + 2 * self._redact.longest]
+            end = self._redact.cut(ahead, _LONGEST_LINE)
+            self._line(ahead[:end])
+            start += end
+        return line[start:]
+
+    def _line(self, text: str) -> None:
+        line = self._redact(text.rstrip("\r").rpartition("\r")[2])
         self._tail.append(line)
         self._emit(Output(stage="steps", line=line))
 

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -17,29 +17,46 @@ from coopery.errors import CacheError, UsageError
 if TYPE_CHECKING:
     from coopery.backend import Workshop
 
+CA_BUNDLE: Final = "coopery-ca"
+"""Id of the secret that every Dockerfile is offered: the CA bundle of the settings, where they name one."""
+
 _PREFIX: Final = "coopery-step-"
 _YOUNG: Final = 60.0
 """Seconds: a folder this new may not be locked yet."""
 
 
-def given(workshop: Workshop, names: Sequence[str], place: str, noun: str = "") -> dict[str, bytes]:
+def demand(wanted: Mapping[str, str], there: Container[str]) -> None:
+    """See that every secret was given.
+
+    Args:
+        wanted: ids → field path of what names each.
+        there: ids of those that were given.
+
+    Raises:
+        UsageError: those that are missing, all of them.
+    """
+    missing = {name: place for name, place in wanted.items() if name not in there}
+    if missing:
+        listed = "; ".join(f"{place}: {name}" for name, place in missing.items())
+        options = " ".join(f"--secret id={name},env=VARIABLE" for name in missing)
+        raise UsageError(
+            f"no value was given for {'a build secret' if len(missing) == 1 else 'build secrets'}: {listed}",
+            remedy=f"coopery build {options} (or src=FILE); in Python: Builder(secrets={{{next(iter(missing))!r}: …}})",
+        )
+
+
+def given(workshop: Workshop, names: Sequence[str], place: str) -> dict[str, bytes]:
     """The values of the secrets called *names*.
 
     Args:
         workshop: holds those that were given.
         names: their ids.
         place: field path of what names them.
-        noun: what stands before the names in a message.
 
     Raises:
         UsageError: one was not given; all such are named.
     """
-    missing = [name for name in names if name not in workshop.secrets]
-    if missing:
-        raise UsageError(
-            f"{place}: no value was given for {noun}{', '.join(missing)}",
-            remedy=f"coopery build --secret id={missing[0]},env=VARIABLE (or src=FILE); Builder(secrets={{…}})",
-        )
+    demand(dict.fromkeys(names, place), workshop.secrets)
     return {name: workshop.secrets[name] for name in names}
 
 
@@ -47,17 +64,30 @@ def given(workshop: Workshop, names: Sequence[str], place: str, noun: str = "") 
 def of_dockerfile(workshop: Workshop, names: Sequence[str], place: str) -> Iterator[Mapping[str, Path]]:
     """Files with the secrets that a Dockerfile may read, for as long as it is built; nobody else reads them.
 
+    The CA bundle of the settings is among them, as `CA_BUNDLE`: a ``RUN`` mounts it where it wants it, and where the
+    settings name none, it finds what the image has there.
+
     Raises:
-        UsageError: one was not given.
+        UsageError: one was not given, or the CA bundle cannot be read.
         CacheError: the disk refused.
     """
-    values = given(workshop, names, place, "the secret ")
+    values = {**_ca_bundle(workshop), **given(workshop, names, place)}
     with private_folder(workshop) as folder:
         paths = {name: folder / str(number) for number, name in enumerate(values)}
         for name, path in paths.items():
             path.touch(mode=0o600)
             path.write_bytes(values[name])
         yield paths
+
+
+def _ca_bundle(workshop: Workshop) -> dict[str, bytes]:
+    bundle = workshop.settings.ca_bundle
+    if not bundle:
+        return {}
+    try:
+        return {CA_BUNDLE: Path(bundle).read_bytes()}
+    except OSError as exc:
+        raise UsageError(f"ca_bundle: {bundle} cannot be read: {exc.strerror}") from exc
 
 
 @contextmanager

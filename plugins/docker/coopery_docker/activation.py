@@ -5,15 +5,14 @@ The image's files are the daemon's alone, perhaps on another machine: a containe
 
 from __future__ import annotations
 
-import shlex
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
+from coopery.activation import NOTHING, SHELLS, Activation, folder_of, scripts
+from coopery.image import variables
 from coopery_docker import owner
 
 if TYPE_CHECKING:
     from coopery_docker.client import Daemon
-
-_SHELLS: Final = ("/bin/bash", "/usr/bin/bash", "/bin/sh", "/usr/bin/sh")
 
 
 def activated(daemon: Daemon, image: dict[str, Any], argv: tuple[str, ...]) -> tuple[str, ...]:
@@ -25,27 +24,21 @@ def activated(daemon: Daemon, image: dict[str, Any], argv: tuple[str, ...]) -> t
         argv: what is to run; empty for the image's own command.
     """
     config = image.get("Config") or {}
-    env = dict(str(entry).partition("=")[::2] for entry in config.get("Env") or ())
-    prefix = env.get("CONDA_PREFIX", "")
     words = argv or tuple(map(str, (*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ()))))
-    if not prefix.startswith("/") or not words:
-        return argv
-    scripts, shell = _found(daemon, str(image["Id"]), f"{prefix}/etc/conda/activate.d")
-    if not scripts or not shell:
-        return argv
-    lines = [f". {shlex.quote(script)}" for script in scripts]
-    return (shell, "-c", "\n".join([*lines, 'exec "$@"']), "activate", *words)
+    folder = folder_of(variables({"config": config}))
+    found = _found(daemon, str(image["Id"]), folder) if folder and words else NOTHING
+    return found.argv(words) if found.needed else argv
 
 
-def _found(daemon: Daemon, image: str, folder: str) -> tuple[tuple[str, ...], str]:
-    """Paths of the scripts in *folder*, in the order that conda sources them, and of a shell."""
+def _found(daemon: Daemon, image: str, folder: str) -> Activation:
+    """What is to be sourced: the scripts in *folder*."""
     with owner.named() as name:
         labels = {owner.LABEL: owner.own()}
         body = {"Image": image, "Entrypoint": ["/never"], "Labels": labels, "HostConfig": {"NetworkMode": "none"}}
         daemon.create(name, body)
         try:
-            scripts = tuple(f"{folder}/{file}" for file in daemon.listing(name, folder) if file.endswith(".sh"))
-            shell = next((path for path in _SHELLS if daemon.has(name, path)), "") if scripts else ""
+            found = scripts(folder, daemon.listing(name, folder))
+            shell = next((path for path in SHELLS if daemon.has(name, path)), "") if found else ""
         finally:
             daemon.remove(name)
-    return scripts, shell
+    return Activation(shell, found)

@@ -10,20 +10,20 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
 from typing import Final
+
+from coopery import processes
 
 LABEL: Final = "coopery.owner"
 """Label of containers; its value is an owner's name."""
 
-_UNKNOWN: Final = "0"
 _in_use: Final[set[str]] = set()
 
 
 def own() -> str:
     """The name of this process as an owner: also fit to be part of a tag."""
     pid = os.getpid()
-    return f"p{pid}-{_began(pid)}-{_machine()}"
+    return f"p{pid}-{processes.began(pid) or 0}-{_machine()}"
 
 
 @contextmanager
@@ -57,23 +57,11 @@ def is_dead(owner: str) -> bool:
     words = owner.removeprefix("p").split("-", 2)
     if len(words) < 3 or not words[0].isdecimal() or words[2] != _machine():
         return False
-    return _began(int(words[0])) != words[1]
+    return processes.is_gone(int(words[0]), words[1])
 
 
 @cache
 def _machine() -> str:
-    """This boot and this process namespace."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip().replace("-", "")[:12]
-        return f"{boot}-{os.stat('/proc/self/ns/pid').st_ino}"
-    except OSError:  # no Linux: nothing is known of anybody
-        return f"{os.urandom(6).hex()}-0"
-
-
-def _began(pid: int) -> str:
-    """When process *pid* began, in ticks since boot; ``0`` where there is none. Source: proc(5), /proc/pid/stat."""
-    try:
-        told = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return _UNKNOWN
-    return told.rpartition(")")[2].split()[19]
+    """This boot and this process namespace; what nobody else has where they are unknown."""
+    boot, namespace = processes.boot(), processes.namespace()
+    return f"{boot.replace('-', '')[:12]}-{namespace}" if boot and namespace else f"{os.urandom(6).hex()}-0"

@@ -10,13 +10,14 @@ import csv
 import io
 import os
 import shutil
-import signal
 import sys
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from coopery.errors import BackendError, NotFound, UnsupportedError, UsageError
+from coopery import driver
+from coopery.errors import BackendError, NotFound, UsageError
+from coopery.foreground import foreground
 from coopery_docker import owner
 from coopery_docker.activation import activated
 from coopery_docker.endpoint import NAME
@@ -24,11 +25,6 @@ from coopery_docker.endpoint import NAME
 if TYPE_CHECKING:
     from coopery.place import RunRequest
     from coopery_docker.client import Daemon
-
-_FORWARDED: Final = frozenset(
-    {signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2}
-)
-_CDI: Final = (Path("/etc/cdi"), Path("/var/run/cdi"))
 
 
 def run(daemon: Daemon, image: str, request: RunRequest) -> int:
@@ -57,7 +53,7 @@ def run(daemon: Daemon, image: str, request: RunRequest) -> int:
         argv = activated(daemon, found, tuple(request.argv))
         options = (*_options(daemon, request, argv), f"--env-file=/dev/fd/{handle}", *spelled, *gpu)
         with owner.named() as name:
-            return _follow((program, "run", f"--name={name}", *options, image, *argv[1:]))
+            return foreground((program, "run", f"--name={name}", *options, image, *argv[1:]), NAME)
     finally:
         os.close(handle)
 
@@ -117,42 +113,12 @@ def gpu_options(daemon: Daemon) -> tuple[str, ...]:
         UnsupportedError: its machine has no driver, or it cannot pass GPUs on; in plain words.
     """
     local = bool(daemon.endpoint.socket)
-    if local and not Path("/dev/nvidiactl").exists():
-        raise UnsupportedError(
-            NAME, "gpu", "run --gpu", remedy="this machine has no NVIDIA driver (/dev/nvidiactl is not there)"
-        )
-    if daemon.info.get("CDISpecDirs") and any(path for folder in _CDI for path in folder.glob("nvidia*")):
-        return ("--device=nvidia.com/gpu=all",)
+    if local:
+        driver.demand(NAME)
+    if local and daemon.info.get("CDISpecDirs") and driver.has_cdi():
+        return (f"--device={driver.DEVICES}",)
     hook = any(shutil.which(name) for name in ("nvidia-container-runtime-hook", "nvidia-container-toolkit"))
     if local and not hook and "nvidia" not in (daemon.info.get("Runtimes") or {}):
-        raise UnsupportedError(
-            NAME,
-            "gpu",
-            "run --gpu",
-            remedy="the driver is there, but Docker cannot pass GPUs on: install nvidia-container-toolkit",
-        )
+        problem = "the driver is there, but Docker cannot pass GPUs on"
+        raise driver.refusal(NAME, problem, "install nvidia-container-toolkit")
     return ("--gpus=all",)
-
-
-def _follow(argv: tuple[str, ...]) -> int:
-    """Run *argv* with our streams; what others send to this process is passed on.
-
-    What the terminal sends reaches the command line by itself, which is in our process group: once is enough.
-    """
-    watched = _FORWARDED | {signal.SIGCHLD}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, watched)
-    try:
-        sys.stdout.flush()
-        child = os.posix_spawn(argv[0], argv, os.environ, setsigmask=before)
-        while True:
-            caught = signal.sigwaitinfo(watched)
-            if caught.si_signo != signal.SIGCHLD:
-                if caught.si_code <= 0:  # a process sent it, not the kernel on behalf of the terminal
-                    os.kill(child, caught.si_signo)
-                continue
-            ended, status = os.waitpid(child, os.WNOHANG)
-            if ended:
-                code = os.waitstatus_to_exitcode(status)
-                return code if code >= 0 else 128 - code
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -13,6 +13,7 @@ from typing import Final
 
 from attrs import evolve
 
+from coopery.activation import NOTHING
 from coopery.facts import elf, find, libc
 from coopery.files import Files
 from coopery_oci.process import Process
@@ -44,7 +45,8 @@ def through_loader(process: Process, files: Files, root: str, platform: str) -> 
         argv = (root + loader.path, "--library-path", ":".join(folders), root + path, *argv[1:])
     else:
         argv = (root + path, *argv[1:])
-    return evolve(process, argv=argv, env=_moved(process.env, root), cwd=root + process.cwd, files={}, sourced=())
+    env, cwd = _moved(process.env, root), root + process.cwd
+    return evolve(process, argv=argv, env=env, cwd=cwd, files={}, activation=NOTHING)
 
 
 def _program(process: Process, files: Files, root: str) -> tuple[tuple[str, ...], str, bytes]:

@@ -7,21 +7,20 @@ user's. Unlike Docker, a given command replaces the whole command of the image: 
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from attrs import evolve, frozen
 
+from coopery.activation import NOTHING, Activation, look
 from coopery.errors import BackendError, UsageError
-from coopery.facts import Obstacle, find, follow
+from coopery.facts import Obstacle, follow
 from coopery.files import Files
+from coopery.image import variables
 from coopery.place import RunRequest
 from coopery.snapshots.users import Account, UnknownUser, account
 
-DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_SHELLS: Final = ("/bin/bash", "/usr/bin/bash", "/bin/sh", "/usr/bin/sh")
 _FROM_HOST: Final = ("/etc/resolv.conf", "/etc/hosts")
 _MAX_HOST_FILE: Final = 1 << 20
 
@@ -39,8 +38,7 @@ class Process:
         read_only: paths in the image of those that are not to be written.
         folders: folders to make where they are missing.
         files: small files that come from the host: name resolution.
-        shell: the image's shell, or empty.
-        sourced: activation scripts of packages, to be sourced by the shell before the program.
+        activation: what is to be sourced before the program.
     """
 
     argv: tuple[str, ...]
@@ -51,8 +49,7 @@ class Process:
     read_only: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
     files: Mapping[str, str] = {}
-    shell: str = ""
-    sourced: tuple[str, ...] = ()
+    activation: Activation = NOTHING
 
     def candidates(self, name: str) -> tuple[str, ...]:
         """Where in the image a program called *name* is looked for, in order: absolute paths."""
@@ -77,7 +74,7 @@ def plan(files: Files, config: Mapping[str, Any], request: RunRequest, environ: 
     settings = config.get("config") or {}
     argv = _command(settings, request)
     who = _account(files, request.user or str(settings.get("User") or ""))
-    env = _environment(settings, request, who, environ)
+    env = _environment(config, request, who, environ)
     cwd = _inside(files, request.workdir or str(settings.get("WorkingDir") or "/"), "working directory")
     return Process(
         argv=argv,
@@ -88,18 +85,13 @@ def plan(files: Files, config: Mapping[str, Any], request: RunRequest, environ: 
         read_only=tuple(_inside(files, path, "mount point") for path in request.read_only),
         folders=(cwd,),
         files=_names(files),
-        shell=next((path for path in _SHELLS if find(files, path)), ""),
-        sourced=_activation(files, env),
+        activation=look(files, env),
     )
 
 
 def activated(process: Process) -> Process:
     """*process* behind a shell that sources the packages' activation scripts, where there are any and a shell."""
-    if not process.sourced or not process.shell:
-        return process
-    lines = [f". {shlex.quote(script)}" for script in process.sourced]
-    script = "\n".join([*lines, 'exec "$@"'])
-    return evolve(process, argv=(process.shell, "-c", script, "activate", *process.argv))
+    return evolve(process, argv=process.activation.argv(process.argv))
 
 
 def _command(settings: Mapping[str, Any], request: RunRequest) -> tuple[str, ...]:
@@ -121,12 +113,11 @@ def _account(files: Files, user: str) -> Account:
 
 
 def _environment(
-    settings: Mapping[str, Any], request: RunRequest, who: Account, environ: Mapping[str, str]
+    config: Mapping[str, Any], request: RunRequest, who: Account, environ: Mapping[str, str]
 ) -> dict[str, str]:
-    pairs = (str(entry).partition("=") for entry in settings.get("Env") or ())
-    env = {"PATH": DEFAULT_PATH, "HOME": who.home}
+    env = {"HOME": who.home}
     env |= {"TERM": environ["TERM"]} if "TERM" in environ else {}
-    return {**env, **{name: value for name, _, value in pairs if name}, **request.env}
+    return {**env, **variables(config), **request.env}
 
 
 def _inside(files: Files, path: str, what: str) -> str:
@@ -164,11 +155,3 @@ def _names(files: Files) -> dict[str, str]:
         except (OSError, Obstacle):  # a host or an image without it: programs then have no names, and say so
             continue
     return contents
-
-
-def _activation(files: Files, env: Mapping[str, str]) -> tuple[str, ...]:
-    """``activate.d`` scripts of the environment's packages, in the order that conda sources them."""
-    prefix = env.get("CONDA_PREFIX", "")
-    folder = find(files, f"{prefix}/etc/conda/activate.d") if prefix.startswith("/") else None
-    names = files.listdir(folder.path) if folder else ()
-    return tuple(f"{folder.path}/{name}" for name in names if folder and name.endswith(".sh"))

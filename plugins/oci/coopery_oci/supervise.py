@@ -22,11 +22,9 @@ from typing import Any, BinaryIO, Final
 from attrs import frozen
 
 import coopery_oci
+from coopery.foreground import HANDED_ON, held, was_sent
 from coopery_oci.ways import Way
 
-FORWARDED: Final = frozenset(
-    {signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2}
-)
 _START_SECONDS: Final = 30.0
 _BOOT: Final = (
     "import sys; sys.path.append(sys.argv[1]); from coopery_oci.inside.__main__ import main; "
@@ -57,23 +55,12 @@ def attempt(way: Way, spec: Mapping[str, Any], started: Callable[[], None]) -> E
     Raises:
         Refused: this machine does not allow it, with the reason.
     """
-    with _blocked() as blocked, _launched(way, spec) as (launched, link, noise):
+    with held() as (blocked, _), _launched(way, spec) as (launched, link, noise):
         _shake_hands(way, spec, launched, link, noise)
         answer = _follow(launched, link, blocked, started)
     if "refused" in answer:
         raise Refused(answer["refused"])
     return Ended(status=answer.get("status", 128 + signal.SIGKILL), exec_error=answer.get("exec"))
-
-
-@contextlib.contextmanager
-def _blocked() -> Iterator[frozenset[signal.Signals]]:
-    """Signals wait until we ask for them, so that none is lost and each can be asked who sent it."""
-    signals = FORWARDED | {signal.SIGCHLD}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    try:
-        yield signals
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager
@@ -153,7 +140,7 @@ def _follow(
             select.select([link], [], [], 0.02)
         caught = signal.sigtimedwait(blocked, 0.1 if running else 0)
         gone = launched.poll() is not None
-        if caught is not None and caught.si_signo in FORWARDED:
+        if caught is not None and caught.si_signo in HANDED_ON:
             if not running:
                 return {"status": 128 + caught.si_signo}
             _pass_on(caught, link)
@@ -169,8 +156,7 @@ def _follow(
 
 
 def _pass_on(caught: signal.struct_siginfo, link: socket.socket) -> None:
-    """A positive code means that the kernel sent it, as for Ctrl-C: then the program has it already."""
-    if caught.si_code <= 0:
+    if was_sent(caught):
         with contextlib.suppress(OSError):  # it has just ended
             link.send(str(int(caught.si_signo)).encode())
 

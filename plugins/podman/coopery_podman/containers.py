@@ -15,10 +15,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from coopery import processes
 from coopery.digest import hex_of
 from coopery.errors import BackendError
 from coopery.image import Assembled, encode
-from coopery_podman import buildah, memo, runtimes, tidy
+from coopery_podman import buildah, runtimes, tidy
 from coopery_podman.layouts import layout_of, tag_of
 from coopery_podman.storage import LookError, locate
 
@@ -39,7 +40,7 @@ def container(workshop: Workshop, tool: Buildah, snapshot: Snapshot) -> Iterator
     Raises:
         BackendError: buildah failed.
     """
-    name = f"coopery-{_where()}-{os.getpid()}-{_began(os.getpid())}-{secrets.token_hex(4)}"
+    name = f"coopery-{_where()}-{os.getpid()}-{processes.began(os.getpid()) or 0}-{secrets.token_hex(4)}"
     try:
         image = Assembled(_bare(snapshot.config), snapshot.layers)
         with layout_of(workshop, image, STEP_IMAGE) as offered:
@@ -128,22 +129,9 @@ def _is_left(name: str) -> bool:
     here, there = _where().split("-"), found["where"].split("-")
     if there[0] != here[0]:
         return True  # the machine was started again since
-    return there == here and _began(int(found["pid"])) != int(found["began"])
+    return there == here and processes.is_gone(int(found["pid"]), found["began"])
 
 
 def _where() -> str:
     """This boot, and this process namespace: a process id means nothing in another."""
-    try:
-        namespace = os.stat("/proc/self/ns/pid").st_ino
-    except OSError:
-        namespace = 0
-    return f"{memo.boot()[:8] or '0' * 8}-{namespace}"
-
-
-def _began(pid: int) -> int:
-    """When process *pid* began, in clock ticks since boot; 0 where there is none. Source: proc(5), field 22."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-        return int(fields[19])
-    except (OSError, IndexError, ValueError):
-        return 0
+    return f"{processes.boot()[:8] or '0' * 8}-{processes.namespace()}"

@@ -35,6 +35,7 @@ def follow(
     errors: Feed | None = None,
     seconds: float = 0.0,
     env: Mapping[str, str] | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> int:
     """Run *argv*, hand what it prints to *feed* as it comes, and return its exit status.
 
@@ -51,6 +52,7 @@ def follow(
         errors: takes those of its standard error; *feed* unless given.
         seconds: after which it is ended; 0: never.
         env: variables over this process's.
+        check: called several times a second; raises to give up.
 
     Raises:
         TookTooLong: it did not end within *seconds*.
@@ -61,7 +63,7 @@ def follow(
     assert process.stderr is not None  # noqa: S101 - as above
     streams = {process.stdout.fileno(): _Lines(feed), process.stderr.fileno(): _Lines(errors or feed)}
     try:
-        _pump(process, streams, time.monotonic() + seconds if seconds else float("inf"))
+        _pump(process, streams, time.monotonic() + seconds if seconds else float("inf"), check)
         for lines in streams.values():
             lines.end()
         return process.wait()
@@ -95,12 +97,15 @@ class _Lines:
             self._rest = b""
 
 
-def _pump(process: subprocess.Popen[bytes], streams: Mapping[int, _Lines], deadline: float) -> None:
+def _pump(
+    process: subprocess.Popen[bytes], streams: Mapping[int, _Lines], deadline: float, check: Callable[[], None]
+) -> None:
     """Until the output ends, or the process has ended and a child that outlives it prints nothing."""
     with selectors.DefaultSelector() as selector:
         for handle in streams:
             selector.register(handle, selectors.EVENT_READ)
         while selector.get_map():
+            check()
             left = deadline - time.monotonic()
             if left <= 0:
                 raise TookTooLong
@@ -113,6 +118,7 @@ def _pump(process: subprocess.Popen[bytes], streams: Mapping[int, _Lines], deadl
                 else:
                     selector.unregister(key.fd)
     while process.poll() is None:  # it closed its output, and still runs
+        check()
         if time.monotonic() >= deadline:
             raise TookTooLong
         with suppress(subprocess.TimeoutExpired):

@@ -2,7 +2,9 @@
 
 A step's process is started by a runtime that is started by buildah: killing buildah alone leaves it running. Inside a
 process namespace of its own, the kernel kills every process when the first one goes, and with a mount namespace of its
-own every mount goes too. ``setpriv --pdeathsig`` carries that over to the death of this process, kill -9 included.
+own every mount goes too. ``setpriv --pdeathsig`` carries that over to the death of this process, kill -9 included: it
+comes with the ``unshare`` that is needed here anyway, and works below ``buildah unshare`` too, where `coopery.tether`
+could not know the number of its parent.
 """
 
 from __future__ import annotations

@@ -10,10 +10,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from coopery import processes
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from coopery.backend import Workshop
 
 FOLDER: Final = "podman"
@@ -75,15 +78,7 @@ def _conditions() -> list[Any]:
     named = [os.environ[name] for name in ("CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF") if os.environ.get(name)]
     files = [*_CONFIGS, *own, *named, *filter(None, map(_program, _PROGRAMS))]
     variables = [os.environ.get(name) for name in _VARIABLES]
-    return [_VERSION, os.geteuid(), boot(), variables, [_state(path) for path in files]]
-
-
-def boot() -> str:
-    """Which boot of this machine this is."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return ""
+    return [_VERSION, os.geteuid(), processes.boot(), variables, [_state(path) for path in files]]
 
 
 def _program(name: str) -> str | None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from coopery.errors import BackendError, NotFound, UnsupportedError
+from coopery import driver
+from coopery.errors import BackendError, NotFound
+from coopery.foreground import foreground, reaping
 from coopery_podman import grammar, podman
-from coopery_podman.foreground import foreground
-from coopery_podman.reaper import reaping
+from coopery_podman.activation import activated
 from coopery_podman.storage import LookError, locate, manifests
 from coopery_podman.ways import way
 
@@ -32,7 +34,6 @@ _OWN: Final = (
     "LISTEN_FDNAMES",
 )
 _OWN_PREFIXES: Final = ("XDG_", "CONTAINER", "STORAGE_", "PODMAN", "BUILDAH", "REGISTRY_", "DBUS_", "LD_", "_")
-_CDI: Final = ("/etc/cdi", "/var/run/cdi")
 
 
 def run(workshop: Workshop, image: str, request: RunRequest) -> int:
@@ -45,13 +46,13 @@ def run(workshop: Workshop, image: str, request: RunRequest) -> int:
         UnsupportedError: GPUs were asked for, and this machine has none to pass on.
         UsageError, BackendError: the request cannot be run here.
     """
-    devices = ("nvidia.com/gpu=all",) if request.gpu else ()
+    devices = (driver.DEVICES,) if request.gpu else ()
     if request.gpu:
-        _check_gpu()
+        driver.demand_cdi(_BACKEND, toolkit=shutil.which("nvidia-ctk") is not None)
     spelled, passed = _variables(request)
     argv = podman.run(
         image,
-        tuple(request.argv),
+        activated(workshop, image, tuple(request.argv)),
         way=way(workshop),
         env=spelled,
         pass_env=passed,
@@ -62,7 +63,7 @@ def run(workshop: Workshop, image: str, request: RunRequest) -> int:
         terminal=sys.stdin.isatty() and sys.stdout.isatty(),
         devices=devices,
     )
-    return foreground(reaping(argv), _BACKEND, passed)
+    return foreground(reaping(argv), _BACKEND, {**os.environ, **passed})
 
 
 def with_manifest(workshop: Workshop, digest: Digest) -> str:
@@ -89,16 +90,3 @@ def _variables(request: RunRequest) -> tuple[dict[str, str], dict[str, str]]:
     """
     spelled = {name: value for name, value in request.env.items() if name in _OWN or name.startswith(_OWN_PREFIXES)}
     return spelled, {name: value for name, value in request.env.items() if name not in spelled}
-
-
-def _check_gpu() -> None:
-    """Whether GPUs can be passed on, in plain words where not. Source: Container Device Interface, cdi.md."""
-    if not Path("/dev/nvidiactl").exists():
-        remedy = "this machine has no NVIDIA driver (/dev/nvidiactl is not there)"
-    elif not any(True for folder in _CDI for _ in Path(folder).glob("*nvidia*")):
-        tool = "nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml"
-        remedy = tool if shutil.which("nvidia-ctk") else f"install nvidia-container-toolkit, then: {tool}"
-        remedy = f"the driver is there, but podman is not told of its devices: {remedy}"
-    else:
-        return
-    raise UnsupportedError(_BACKEND, "gpu", "run --gpu", remedy=remedy)

@@ -65,7 +65,8 @@ def _execute(
     if alone(tool):  # what buildah mounts there is nowhere else to be seen, and ends with it
         env["TMPDIR"] = os.fspath(scratch_of(workshop, name))
     try:
-        status = follow(argv, tool.backend, transcript.feed, errors=errors, seconds=running.seconds, env=env)
+        check, seconds = workshop.cancel.check, running.seconds
+        status = follow(argv, tool.backend, transcript.feed, errors=errors, seconds=seconds, env=env, check=check)
         errors.close()
     except TookTooLong:
         errors.close()

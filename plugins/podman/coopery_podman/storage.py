@@ -89,20 +89,29 @@ class Located:
         upper = self.graph_root / "overlay" / str(record["layer"]) / "diff"
         return upper if upper.is_dir() else None
 
-    def _has_layers(self, top: str) -> bool:
-        """Whether the layer *top* and all below it are recorded as whole, and have their folders."""
-        if not top:
-            return True  # an image with no layer at all
+    def chain(self, top: str) -> tuple[str, ...] | None:
+        """Ids of the layer *top* and all below it, none for an image without layers; None where one is not whole.
+
+        Raises:
+            LookError: as `image`.
+        """
         path = self.graph_root / f"{self.driver}-layers" / "layers.json"
-        layers = {str(entry.get("id")): entry for entry in _records(self._bytes(path), path)}
+        layers = {str(entry.get("id")): entry for entry in _records(self._bytes(path), path)} if top else {}
+        found: list[str] = []
         while top:
             layer = layers.pop(top, None)
             if layer is None or (layer.get("flags") or {}).get("incomplete"):
-                return False
-            if self.driver == "overlay" and not os.path.isdir(self.graph_root / "overlay" / top / "diff"):
-                return False
+                return None
+            found.append(top)
             top = str(layer.get("parent") or "")
-        return True
+        return tuple(found)
+
+    def _has_layers(self, top: str) -> bool:
+        """Whether the layer *top* and all below it are recorded as whole, and have their folders."""
+        layers = self.chain(top)
+        if layers is None or self.driver != "overlay":
+            return layers is not None
+        return all(os.path.isdir(self.graph_root / "overlay" / layer / "diff") for layer in layers)
 
     @staticmethod
     def _bytes(path: Path) -> bytes:

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from coopery.errors import BackendError
 from coopery.folders import scratch
+from coopery.foreground import reaping
 from coopery_podman import podman, probe
 from coopery_podman.calling import call
 from coopery_podman.memo import remembered
 from coopery_podman.podman import Way
-from coopery_podman.reaper import reaping
 
 if TYPE_CHECKING:
     from coopery.backend import Workshop

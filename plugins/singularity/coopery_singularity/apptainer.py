@@ -1,6 +1,6 @@
 """The program itself, ``apptainer`` or ``singularity``: found, asked its version, and told what to run.
 
-Building an argument vector is pure; `coopery_singularity.child` and `coopery_singularity.foreground` run one.
+Building an argument vector is pure; `coopery_singularity.child` and `coopery.foreground` run one.
 Environment variables travel in the program's own environment (``APPTAINERENV_NAME``), never in arguments, which every
 user of the machine can read. Source: Apptainer user guide 1.4, "Environment and Metadata", "Bind Paths and Mounts".
 """

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from coopery.backend import Abilities, Examination, Placed, Snapshot, Workshop
 from coopery.definition import RunStep
 from coopery.shelf import Shelf
-from coopery.snapshots import running
-from coopery.snapshots.on_host import OnHost
 from coopery_singularity.apptainer import NAME
 from coopery_singularity.place import FOLDER, Note, SifPlace
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what is imported here is imported by every hit on any engine, so the rest waits until it is used
     from coopery.files import Files
     from coopery.image import Assembled
     from coopery.layer import Layer
     from coopery.place import RunRequest
     from coopery.sealed import SealedBase, SealedStep
+    from coopery.snapshots.on_host import OnHost
 
 
 class SingularityBackend:
@@ -37,7 +37,12 @@ class SingularityBackend:
 
     def __init__(self, workshop: Workshop) -> None:
         self._workshop = workshop
-        self._host = OnHost(workshop, self.name)
+
+    @cached_property
+    def _host(self) -> OnHost:
+        from coopery.snapshots.on_host import OnHost
+
+        return OnHost(self._workshop, self.name)
 
     @property
     def place(self) -> SifPlace:
@@ -59,7 +64,11 @@ class SingularityBackend:
 
     def identity(self, step: SealedStep) -> Mapping[str, Any]:
         """See `coopery.backend.Backend.identity`."""
-        return running.identity(step) if isinstance(step.step, RunStep) else self._host.identity(step)
+        if not isinstance(step.step, RunStep):
+            return self._host.identity(step)
+        from coopery.snapshots import running
+
+        return running.identity(step)
 
     def run_step(self, base: Snapshot, step: SealedStep, name: str) -> Snapshot:
         """See `coopery.backend.Backend.run_step`."""

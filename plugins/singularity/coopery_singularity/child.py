@@ -19,12 +19,19 @@ TIMED_OUT: Final = 124
 """What timeout(1) ends with."""
 
 _PIECE: Final = 1 << 16
+_TICK: Final = 0.5
 _GUARD: Final = 'read -r _; kill -TERM "$1"; sleep 3; pkill -KILL -P "$1" appinit; sleep 3; kill -KILL "$1"'
 _GRACE: Final = 3.0
 """Seconds between a request to end and the next, less kind one; Apptainer unmounts what it mounted in them."""
 
 
-def run(argv: Sequence[str], env: Mapping[str, str], feed: Callable[[bytes], None], seconds: float = 0.0) -> int:
+def run(
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    feed: Callable[[bytes], None],
+    seconds: float = 0.0,
+    check: Callable[[], None] = lambda: None,
+) -> int:
     """Run *argv* with nothing on its input; each piece of its output goes to *feed*.
 
     Args:
@@ -32,6 +39,7 @@ def run(argv: Sequence[str], env: Mapping[str, str], feed: Callable[[bytes], Non
         env: its whole environment.
         feed: takes output and errors, in the order in which they came.
         seconds: after which it is ended; 0 for never.
+        check: called several times a second; raises to give up.
 
     Returns:
         Its exit status; 128 + n when signal n ended it; `TIMED_OUT` when it was ended.
@@ -54,7 +62,7 @@ def run(argv: Sequence[str], env: Mapping[str, str], feed: Callable[[bytes], Non
         raise BackendError(NAME, f"{argv[0]} cannot be started: {exc.strerror}") from exc
     try:
         with _guarded(process):
-            ended = _follow(process, feed, deadline)
+            ended = _follow(process, feed, deadline, check)
     finally:
         _end(process)
     return _status(process.returncode) if ended else TIMED_OUT
@@ -86,24 +94,32 @@ def _guarded(process: subprocess.Popen[bytes]) -> Iterator[None]:
         os.close(ours)
 
 
-def _follow(process: subprocess.Popen[bytes], feed: Callable[[bytes], None], deadline: float | None) -> bool:
+def _follow(
+    process: subprocess.Popen[bytes],
+    feed: Callable[[bytes], None],
+    deadline: float | None,
+    check: Callable[[], None],
+) -> bool:
     """Read to the end of the output; False when the time was up before."""
     assert process.stdout is not None  # noqa: S101 - it was asked for
     output = process.stdout.fileno()
     while True:
-        left = None if deadline is None else deadline - time.monotonic()
-        if left is not None and left <= 0:
+        check()
+        left = _TICK if deadline is None else deadline - time.monotonic()
+        if left <= 0:
             return False
-        if select.select([output], [], [], left)[0]:
+        if select.select([output], [], [], min(left, _TICK))[0]:
             data = os.read(output, _PIECE)
             if not data:
                 break
             feed(data)
-    try:
-        process.wait(None if deadline is None else max(0.1, deadline - time.monotonic()))
-    except subprocess.TimeoutExpired:
-        return False
-    return True
+    while True:  # it closed its output, and may still run
+        check()
+        if deadline is not None and time.monotonic() >= deadline + _TICK:
+            return False
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_TICK)
+            return True
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

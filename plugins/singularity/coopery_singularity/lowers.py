@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from coopery import digest as _digest
-from coopery import use
+from coopery import sharing, use
 from coopery.blobs import disk_error
 from coopery.folders import scratch
 from coopery_singularity.metadata import MOUNT_POINTS
@@ -73,7 +73,9 @@ def _kept(workshop: Workshop, name: str, make: Callable[[Path], None]) -> Path:
         made = folder / name
         make(made)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            sharing.make_folders(path.parent)
+            if sharing.shared(path.parent):
+                sharing.open_file(made)
             os.replace(made, path)
         except OSError as exc:
             raise disk_error(exc) from exc

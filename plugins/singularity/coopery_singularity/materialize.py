@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coopery import digest as _digest
+from coopery import sharing
 from coopery.backend import Placed
 from coopery.blobs import disk_error, sync_folder
 from coopery.folders import scratch
@@ -58,7 +59,9 @@ def _make(workshop: Workshop, place: SifPlace, image: Assembled, manifest: Diges
             with made.open("rb") as file:
                 digest = _digest.of_file(file)
                 os.fsync(file.fileno())
-            place.folder.mkdir(parents=True, exist_ok=True)
+            sharing.make_folders(place.folder)
+            if sharing.shared(place.folder):
+                sharing.open_file(made)
             found = made.stat()
             entry = metadata.entry_of(LayersFiles(image.layers, workshop.blobs), image.document)
             note = Note(

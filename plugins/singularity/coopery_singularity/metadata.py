@@ -2,7 +2,7 @@
 
 ``apptainer exec`` reads the environment with an interpreter of its own, so it needs no shell in the image, and gets it
 the same for every user: the image's variables win over the host's, as in every other engine, and those of ``--env``
-win over them. The run script is ENTRYPOINT and CMD as Docker understands them; it needs ``/bin/sh`` in the image, and
+win over them. The run script is ENTRYPOINT and CMD as Docker understands them; it needs a shell in the image, and
 sources the packages' activation scripts first. Source: Apptainer user guide 1.4, "Environment and Metadata".
 """
 
@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
+from coopery.activation import look, sourcing, through
 from coopery.facts import find
+from coopery.image import variables
 from coopery.oci.flatten import Added
 
 if TYPE_CHECKING:
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
 
 FOLDER: Final = ".singularity.d"
 IMAGE_LABEL: Final = "dev.coopery.image"
-_DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 MOUNT_POINTS: Final = (
     *(Added(path, "directory", 0o755) for path in ("dev", "etc", "home", "proc", "root", "sys")),
     *(Added(path, "directory", 0o1777) for path in ("tmp", "var/tmp")),
@@ -34,7 +35,6 @@ MOUNT_POINTS: Final = (
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NOT_SET: Final = frozenset({"HOME"})  # Apptainer's own: the home of whoever runs it
 _NOT_FROM_HOST: Final = ("PYTHONPATH", "PYTHONHOME")  # they would put the host's packages before the image's
-_SHELL: Final = "/bin/sh"
 
 
 @frozen
@@ -42,13 +42,13 @@ class Entry:
     """How a process is started in an image.
 
     Attributes:
-        shell: whether the image has ``/bin/sh``.
+        shell: the image's best, or empty.
         sourced: activation scripts of its packages, in the order that conda sources them.
         cwd: working directory; empty where the image names none.
         command: ENTRYPOINT and CMD.
     """
 
-    shell: bool
+    shell: str
     sourced: tuple[str, ...]
     cwd: str
     command: tuple[str, ...]
@@ -57,25 +57,20 @@ class Entry:
         """*words*, behind the image's shell where it has one: it sources, and tells what it cannot find by 127."""
         if not self.shell:
             return tuple(words)
-        return (_SHELL, "-c", "\n".join([*_sourcing(self.sourced), 'exec "$@"']), "activate", *words)
+        return through(self.shell, self.sourced, words)
 
 
 def entry_of(files: Files, config: Mapping[str, Any]) -> Entry:
     """How processes are started in the image with *files* and OCI *config*."""
     settings = config.get("config") or {}
     own = (*(settings.get("Entrypoint") or ()), *(settings.get("Cmd") or ()))
+    found = look(files, variables(config))
     return Entry(
-        shell=find(files, _SHELL) is not None,
-        sourced=_activation(files, variables(config)),
+        shell=found.shell,
+        sourced=found.scripts,
         cwd=str(settings.get("WorkingDir") or ""),
         command=tuple(str(word) for word in own),
     )
-
-
-def variables(config: Mapping[str, Any]) -> dict[str, str]:
-    """The image's variables."""
-    pairs = (str(entry).partition("=") for entry in (config.get("config") or {}).get("Env") or ())
-    return {"PATH": _DEFAULT_PATH, **{name: value for name, _, value in pairs if name}}
 
 
 def added(files: Files, config: Mapping[str, Any], image_id: str) -> tuple[Added, ...]:
@@ -113,24 +108,13 @@ def _run_script(config: Mapping[str, Any], entry: Entry, python: str) -> bytes:
     settings = config.get("config") or {}
     entrypoint = [str(word) for word in settings.get("Entrypoint") or ()]
     command = [str(word) for word in settings.get("Cmd") or ()] or ([] if entrypoint or not python else [python])
-    lines = ["#!/bin/sh", *_sourcing(entry.sourced)]
+    lines = [f"#!{entry.shell or '/bin/sh'}", *sourcing(entry.sourced)]
     if command:
         lines.append(f'[ "$#" -gt 0 ] || set -- {shlex.join(command)}')
     elif not entrypoint:
         lines.append('[ "$#" -gt 0 ] || { echo "this image has no command of its own: say what to run" >&2; exit 64; }')
     lines.append(f'exec {shlex.join(entrypoint)} "$@"' if entrypoint else 'exec "$@"')
     return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
-
-
-def _sourcing(scripts: Sequence[str]) -> list[str]:
-    return [f". {shlex.quote(script)}" for script in scripts]
-
-
-def _activation(files: Files, env: Mapping[str, str]) -> tuple[str, ...]:
-    prefix = env.get("CONDA_PREFIX", "")
-    folder = find(files, f"{prefix}/etc/conda/activate.d") if prefix.startswith("/") else None
-    names = files.listdir(folder.path) if folder else ()
-    return tuple(f"{folder.path}/{name}" for name in names if folder and name.endswith(".sh"))
 
 
 def _python(files: Files, env: Mapping[str, str]) -> str:

@@ -45,7 +45,7 @@ class Note:
     size: int
     mtime: int
     manifest: Digest
-    shell: bool
+    shell: str
     sourced: tuple[str, ...]
     cwd: str
     command: tuple[str, ...]
@@ -162,7 +162,9 @@ class SifPlace:
             body = document["body"]
             if document["checksum"] != _digest.of_bytes(encode(body)):
                 return None
-            return Note(**{**body, "sourced": tuple(body["sourced"]), "command": tuple(body["command"])})
+            shell = {True: "/bin/sh", False: ""}.get(body["shell"], body["shell"])  # older notes say whether
+            told = {"shell": shell, "sourced": tuple(body["sourced"]), "command": tuple(body["command"])}
+            return Note(**{**body, **told})
         except FileNotFoundError:
             return None
         except (ValueError, LookupError, TypeError, RecursionError):  # damaged: as good as none

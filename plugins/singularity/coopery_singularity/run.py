@@ -7,10 +7,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from coopery.errors import BackendError, UnsupportedError, UsageError
+from coopery import driver
+from coopery.errors import UnsupportedError, UsageError
 from coopery.folders import scratch
+from coopery.foreground import foreground
+from coopery.image import variables
 from coopery.oci.layers_view import LayersFiles
-from coopery_singularity import apptainer, foreground, metadata
+from coopery_singularity import apptainer, metadata
 from coopery_singularity.apptainer import NAME, Call, Mount
 from coopery_singularity.lowers import lowers
 from coopery_singularity.steps import overlay
@@ -21,7 +24,6 @@ if TYPE_CHECKING:
     from coopery_singularity.metadata import Entry
     from coopery_singularity.place import Note
 
-_DRIVER: Final = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg")
 _ROOT: Final = ("root", "0", "root:root", "0:0")
 _LAUNCH_FAILED: Final = 255
 
@@ -32,9 +34,9 @@ def run(workshop: Workshop, path: Path, note: Note, request: RunRequest) -> int:
     The image cannot be written; /tmp, /var/tmp and the home folder are private and go with the run.
 
     Raises:
-        UnsupportedError: another user.
+        UnsupportedError: another user; no driver for a GPU.
         UsageError: a mount that is not there, or no command.
-        BackendError: no Apptainer, no driver for a GPU.
+        BackendError: no Apptainer.
     """
     entry = metadata.Entry(note.shell, note.sourced, note.cwd, note.command)
     with scratch(workshop.staging, "run") as folder:
@@ -52,7 +54,7 @@ def run_snapshot(workshop: Workshop, snapshot: Snapshot, request: RunRequest) ->
     entry = metadata.entry_of(LayersFiles(snapshot.layers, workshop.blobs), config)
     with overlay(workshop) as folder:
         call = _call(lowers(workshop, snapshot.layers), entry, request, overlay=folder, fakeroot=os.geteuid() != 0)
-        return _start(call, request, metadata.variables(config))
+        return _start(call, request, variables(config))
 
 
 def _call(images: tuple[Path, ...], entry: Entry, request: RunRequest, **how: Any) -> Call:
@@ -60,12 +62,8 @@ def _call(images: tuple[Path, ...], entry: Entry, request: RunRequest, **how: An
     if not words or not words[0]:
         raise UsageError("the image has no command of its own", remedy="say what to run: … -- python train.py")
     _check_user(request)
-    if request.gpu and not any(os.path.exists(path) for path in _DRIVER):
-        raise BackendError(
-            NAME,
-            "this machine has no NVIDIA driver, so no GPU can be passed in",
-            remedy="run without --gpus, or install the driver",
-        )
+    if request.gpu:
+        driver.demand(NAME)
     return Call(
         images,
         entry.argv(words),
@@ -79,7 +77,7 @@ def _call(images: tuple[Path, ...], entry: Entry, request: RunRequest, **how: An
 def _start(call: Call, request: RunRequest, env: dict[str, str]) -> int:
     program = apptainer.program()
     environment = apptainer.environment(program, {**env, **request.env})
-    return foreground.run(apptainer.argv(program, call), environment)
+    return foreground(apptainer.argv(program, call), NAME, environment)
 
 
 def _mount(source: Path, target: str, read_only: bool) -> Mount:

@@ -62,7 +62,7 @@ def run_step(workshop: Workshop, base: Snapshot, step: SealedStep) -> Snapshot:
         )
         transcript = running.Transcript(workshop)
         env = apptainer.environment(program, run.env)
-        status = child.run(apptainer.argv(program, call), env, transcript.feed, run.seconds)
+        status = child.run(apptainer.argv(program, call), env, transcript.feed, run.seconds, workshop.cancel.check)
         if status == child.TIMED_OUT and run.seconds:
             transcript.feed(f"\nended: it took longer than {run.seconds:g} seconds\n".encode())
         transcript.close()
