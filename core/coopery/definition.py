@@ -69,6 +69,13 @@ class RootfsBase:
 
 
 @frozen
+class SifBase:
+    """``{sif: image.sif}``: the file system of an Apptainer or Singularity image; keyed by the file's content."""
+
+    sif: str
+
+
+@frozen
 class DebianBase:
     """``{debian: {suite: bookworm, packages: [libc6, …]}}``: Debian packages unpacked, no script run, one layer each.
 
@@ -96,7 +103,17 @@ class ContextBase:
     dockerfile: str = "Dockerfile"
 
 
-Base = ImageBase | ScratchBase | LayoutBase | ArchiveBase | RootfsBase | DebianBase | DockerfileBase | ContextBase
+Base = (
+    ImageBase
+    | ScratchBase
+    | LayoutBase
+    | ArchiveBase
+    | RootfsBase
+    | SifBase
+    | DebianBase
+    | DockerfileBase
+    | ContextBase
+)
 
 
 # --- steps: in order, on top of the base ---------------------------------------------------------

@@ -29,6 +29,7 @@ from coopery.definition import (
     RootfsBase,
     RunStep,
     ScratchBase,
+    SifBase,
     Spark,
     Target,
     UserStep,
@@ -120,6 +121,8 @@ def _base(sealed: SealedBase) -> Identity:  # noqa: PLR0911 - one for each kind 
             return _with({"archive": sealed.content}, tag=(tag, ""))
         case RootfsBase():
             return {"rootfs": sealed.content}
+        case SifBase():
+            return {"sif": sealed.content}
         case DebianBase():
             return {"debian": _debian(sealed.base)}
         case DockerfileBase():

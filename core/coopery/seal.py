@@ -21,6 +21,7 @@ from coopery.definition import (
     Environment,
     LayoutBase,
     RootfsBase,
+    SifBase,
     Step,
 )
 from coopery.digest import Digest
@@ -76,7 +77,7 @@ def recheck(sealed: SealedStep | SealedBase | SealedLinks) -> tuple[Node, ...]:
 
 def _seal_base(base: Base, environment: Environment, problems: list[Problem]) -> SealedBase:
     match base:
-        case LayoutBase(layout=where) | ArchiveBase(archive=where) | RootfsBase(rootfs=where):
+        case LayoutBase(layout=where) | ArchiveBase(archive=where) | RootfsBase(rootfs=where) | SifBase(sif=where):
             pass
         case DockerfileBase(dockerfile=where) | ContextBase(context=where):
             pass

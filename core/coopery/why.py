@@ -171,7 +171,7 @@ def _step(
 
 def _kind(form: Mapping[str, Any]) -> str:
     """Which form of base or step it is. ``dockerfile`` stands beside ``context`` too, and ``to`` beside ``copy``."""
-    kinds = ("context", "image", "scratch", "layout", "archive", "rootfs", "debian", "dockerfile")
+    kinds = ("context", "image", "scratch", "layout", "archive", "rootfs", "sif", "debian", "dockerfile")
     return next((kind for kind in (*kinds, "run", "copy", "env", "workdir", "user") if kind in form), "")
 
 

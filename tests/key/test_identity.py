@@ -32,6 +32,7 @@ from coopery.definition import (
     RunStep,
     Runtime,
     ScratchBase,
+    SifBase,
     Spark,
     Step,
     Target,
@@ -44,7 +45,7 @@ from coopery.sealed import Sealed, SealedBase, SealedStep
 from soak import rounds
 
 EMPTY = of_bytes(b"")
-LOCAL = (LayoutBase, ArchiveBase, RootfsBase, DockerfileBase, ContextBase)
+LOCAL = (LayoutBase, ArchiveBase, RootfsBase, SifBase, DockerfileBase, ContextBase)
 
 
 def pretend(environment: Environment, content: Digest = EMPTY) -> Sealed:
@@ -66,6 +67,7 @@ BASES: tuple[Base, ...] = (
     LayoutBase("layout", "v1"),
     ArchiveBase("image.tar", "v1"),
     RootfsBase("rootfs.tar"),
+    SifBase("image.sif"),
     DebianBase("bookworm", ("libc6",), ("main", "contrib")),
     DockerfileBase("Dockerfile"),
     ContextBase("folder", "Dockerfile"),
@@ -103,6 +105,7 @@ NOT_IN_KEY = {
     ("LayoutBase", "tag"),
     ("ArchiveBase", "archive"),
     ("RootfsBase", "rootfs"),
+    ("SifBase", "sif"),
     ("DockerfileBase", "dockerfile"),
     ("ContextBase", "context"),
     ("CopyStep", "copy"),

@@ -18,6 +18,7 @@ from coopery.definition import (
     RootfsBase,
     RunStep,
     ScratchBase,
+    SifBase,
     UserStep,
     WorkdirStep,
 )
@@ -45,6 +46,7 @@ def definition(**fields):
         ({"layout": "x"}, LayoutBase("x")),
         ({"archive": "/a/b.tar", "tag": "docker.io/library/a:1"}, ArchiveBase("/a/b.tar", "docker.io/library/a:1")),
         ({"rootfs": "r.tar"}, RootfsBase("r.tar")),
+        ({"sif": "i.sif"}, SifBase("i.sif")),
         ({"debian": {"suite": "bookworm"}}, DebianBase("bookworm")),
         (
             {"debian": {"suite": "bookworm", "packages": ["libc6=2.36-9+deb12u9", "g++"], "components": ["main"]}},
@@ -64,7 +66,7 @@ def test_bases(written, base):
     [
         (None, "found nothing"),
         ([], "found a list"),
-        ({}, "exactly one of image, scratch, layout, archive, rootfs, debian, dockerfile, context, found none"),
+        ({}, "exactly one of image, scratch, layout, archive, rootfs, sif, debian, dockerfile, context, found none"),
         ({"image": "a", "dockerfile": "b"}, "found image and dockerfile"),
         ({"image": "a", "context": "b", "dockerfile": "c"}, "found image and context"),
         ({"image": "a", "tag": "v"}, "unknown key 'tag'"),

@@ -58,6 +58,7 @@ bases = st.one_of(
     st.builds(nouns.LayoutBase, relative, st.just("") | ids),
     st.builds(nouns.ArchiveBase, relative, st.just("") | ids),
     st.builds(nouns.RootfsBase, relative),
+    st.builds(nouns.SifBase, relative),
     st.builds(
         nouns.DebianBase,
         st.sampled_from(["bookworm", "trixie", "stable-updates"]),

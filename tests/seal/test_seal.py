@@ -22,6 +22,7 @@ from coopery.definition import (
     RootfsBase,
     RunStep,
     ScratchBase,
+    SifBase,
     Target,
 )
 from coopery.digest import of_bytes
@@ -278,7 +279,9 @@ def test_steps_and_bases_without_content_have_nothing_to_check(folder: Path) -> 
 # --- bases ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("base", [RootfsBase("note.txt"), ArchiveBase("note.txt"), DockerfileBase("note.txt")])
+@pytest.mark.parametrize(
+    "base", [RootfsBase("note.txt"), SifBase("note.txt"), ArchiveBase("note.txt"), DockerfileBase("note.txt")]
+)
 def test_files_are_keyed_by_content(folder: Path, base: Base) -> None:
     sealed = seal(Environment(base, root=folder)).base
     assert sealed.content == of_bytes(b"note")

@@ -114,6 +114,7 @@ BASES: tuple[Any, ...] = (
     {"layout": "layout", "tag": "v1"},
     {"archive": "data", "tag": "v1"},
     {"rootfs": "data"},
+    {"sif": "data"},
     {"dockerfile": "data"},
     {"context": "context", "dockerfile": "Dockerfile"},
 )

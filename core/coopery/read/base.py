@@ -1,4 +1,4 @@
-"""The ``base`` of a definition: exactly one of eight forms."""
+"""The ``base`` of a definition: exactly one of nine forms."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from coopery.definition import (
     LayoutBase,
     RootfsBase,
     ScratchBase,
+    SifBase,
 )
 from coopery.read import grammar
 from coopery.read.forms import Either, Flag, Form, Listing, Text
@@ -98,6 +99,7 @@ _VARIANTS: Final[Variants[Base]] = Variants(
             ArchiveBase, (Field("archive", HOST_PATH, "File of an OCI or Docker archive.", required=True), _TAG)
         ),
         "rootfs": Record(RootfsBase, (Field("rootfs", HOST_PATH, "A root file system's tar.", required=True),)),
+        "sif": Record(SifBase, (Field("sif", HOST_PATH, "An Apptainer or Singularity image.", required=True),)),
         "debian": Record(_of_debian, (Field("debian", _DEBIAN, "Debian packages, unpacked.", required=True),)),
         "dockerfile": Record(
             DockerfileBase, (Field("dockerfile", HOST_PATH, "A Dockerfile that needs no context.", required=True),)
@@ -114,7 +116,8 @@ _VARIANTS: Final[Variants[Base]] = Variants(
             ),
         ),
     },
-    "an image reference, or a mapping with one of image, scratch, layout, archive, rootfs, debian, dockerfile, context",
+    "an image reference, or a mapping with one of image, scratch, layout, archive, rootfs, sif, debian, dockerfile, "
+    "context",
     {"tag": "tag belongs to layout or archive", "name": "write image: REFERENCE", "build": "write context: FOLDER"},
 )
 

@@ -1,7 +1,7 @@
-"""One pip requirement: ``name[extra]>=1,<2 ; marker``, ``name @ URL``, or a URL with the code at one commit.
+"""One pip requirement: ``name[extra]>=1,<2 ; marker``, ``name @ URL``, or a URL with the code at one reference.
 
 Source: "dependency specifiers" and "version specifiers" of the Python Packaging User Guide (PEP 508, PEP 440), and
-pip's documentation of VCS support. What the file system or a branch would decide is refused: a key cannot name it.
+pip's documentation of VCS support. What the file system would decide is refused: a key cannot name it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ _PLAIN_CLAUSE: Final = Pattern(r"\s*(?:==|!=|<=|>=|<|>)\s*[0-9]+(?:\.[0-9]+)*\s*
 _URL: Final = Pattern(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
 _VCS: Final = Pattern(r"(?:git|hg|svn|bzr)\+")
 _MARKER: Final = re.compile(r"\s+;\s*|;\s+")  # behind a URL, which may have a semicolon of its own; as pip
-_COMMIT: Final = Pattern(r"[0-9a-f]{7,64}")
+_REFERENCE: Final = Pattern(r"[A-Za-z0-9][A-Za-z0-9._/+-]{0,254}")
+_NO_REFERENCE: Final = Pattern(r"\.\.|//|/\.|[./]$|\.lock$")  # git-check-ref-format(1)
 _ARCHIVES: Final = (".whl", ".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz")
 _LONGEST: Final = 4096
 
@@ -138,19 +139,20 @@ def _check_url(address: str) -> None:
             f"expected git+ before the URL, found {quoted(address)}", "like git+https://host/owner/name@COMMIT"
         )
     if vcs:
-        _check_commit(plain.partition("#")[0], address)
+        _check_reference(plain.partition("#")[0], address)
     elif scheme not in ("http", "https"):
         raise Mistake(f"expected an http, https or git+ URL, found {quoted(address)}")
 
 
-def _check_commit(url: str, address: str) -> None:
+def _check_reference(url: str, address: str) -> None:
+    """A commit, or a tag or branch: which commit that is, is found when packages are chosen, and locked."""
     path = url.partition("://")[2].partition("/")[2]
     at, reference = path.rpartition("@")[1:] if "@" in path else ("", "")
-    if _COMMIT.fullmatch(reference):
+    if _REFERENCE.fullmatch(reference) and not _NO_REFERENCE.search(reference):
         return
     bare = url.rpartition("@")[0] if at else url
-    why = f"{quoted(reference)}, which can move" if at else "none"
+    why = quoted(reference) if at else "none"
     raise Mistake(
-        f"expected the URL to end with @ and a commit, found {why}: {quoted(address)}",
-        f"`git ls-remote {bare} {reference or 'HEAD'}` prints it",
+        f"expected the URL to end with @ and a commit, a tag or a branch, found {why}: {quoted(address)}",
+        f"`git ls-remote {bare} HEAD` prints a commit",
     )

@@ -14,6 +14,7 @@ from coopery.definition import (
     LayoutBase,
     RootfsBase,
     ScratchBase,
+    SifBase,
 )
 from coopery.digest import Digest
 from coopery.errors import BaseError, IntegrityError, UnsupportedError
@@ -48,7 +49,7 @@ def _read(workshop: Workshop, base: SealedBase, platform: str, backend: str) -> 
             image = Assembled(_config.empty(platform), ())
         case DebianBase():
             image = workshop.base_sources("debian").fetch(base, platform)
-        case LayoutBase() | ArchiveBase() | RootfsBase():
+        case LayoutBase() | ArchiveBase() | RootfsBase() | SifBase():
             return _local(workshop, base, platform)
         case ImageBase(image=reference):
             from coopery.registry.images import fetch_base
@@ -77,6 +78,11 @@ def _local(workshop: Workshop, base: SealedBase, platform: str) -> tuple[Digest,
             from coopery.oci.archive import read_archive
 
             return read_archive(path, tag, platform, workshop.blobs)
+        case SifBase():
+            from coopery.sif.base import read_sif
+
+            image = read_sif(path, platform, workshop.blobs)
+            return image.image_id, image
     from coopery.oci.rootfs import read_rootfs
 
     image = read_rootfs(path, platform, workshop.blobs)
