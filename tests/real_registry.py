@@ -33,8 +33,13 @@ class RealRegistry:
 
 
 @contextlib.contextmanager
-def real_registry(folder: Path, *, login: tuple[str, str] | None = None) -> Iterator[RealRegistry]:
-    """Run one that keeps its data below *folder*; with *login*, it asks everybody for that name and password."""
+def real_registry(
+    folder: Path, *, login: tuple[str, str] | None = None, tokens: tuple[str, Path] | None = None
+) -> Iterator[RealRegistry]:
+    """Run one that keeps its data below *folder*; with *login*, it asks everybody for that name and password.
+
+    With *tokens*, it wants tokens of the server at that URL, which signs with the key of that certificate.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     port = _free_port()
     lines = [
@@ -53,6 +58,10 @@ def real_registry(folder: Path, *, login: tuple[str, str] | None = None) -> Iter
         ).stdout
         (folder / "htpasswd").write_text(hashed)
         lines += ["auth:", "  htpasswd:", "    realm: tests", f"    path: {folder / 'htpasswd'}"]
+    if tokens:
+        realm, certificate = tokens
+        lines += ["auth:", "  token:", f"    realm: {realm}", "    service: tests", "    issuer: tests"]
+        lines += [f"    rootcertbundle: {certificate}"]
     (folder / "config.yml").write_text("\n".join(lines) + "\n")
     program = shutil.which("docker-registry") or "docker-registry"
     log = folder / "registry.log"

@@ -47,6 +47,7 @@ class StoreAbilities:
         history: older generations stay readable.
         writable: ``put`` and ``delete`` work, for those whom the store lets.
         promise: what a store without compare-and-set promises instead, in a sentence for people.
+        attachments: the store also implements `Attaching`.
     """
 
     compare_and_set: bool = True
@@ -55,6 +56,7 @@ class StoreAbilities:
     history: bool = True
     writable: bool = True
     promise: str = ""
+    attachments: bool = False
 
 
 class Cache(Protocol):
@@ -108,4 +110,20 @@ class Cache(Protocol):
 
     def close(self) -> None:
         """Release what is held. May be called twice."""
+        ...
+
+
+class Attaching(Protocol):
+    """What a store may do besides: keep files with a record, for people and other tools. Nothing rests on them."""
+
+    def attach(self, kind: Kind, name: str, files: Mapping[str, bytes]) -> None:
+        """Keep *files* (``lock``, ``log``) with the newest record of *name*.
+
+        Raises:
+            CacheError: there is no such record, or the store failed.
+        """
+        ...
+
+    def attached(self, kind: Kind, name: str, what: str) -> bytes | None:
+        """One of these files; None where it is absent or damaged."""
         ...

@@ -19,6 +19,7 @@ POINTS: Final = frozenset(
         "release",  # the build is over, its lease is still held
         "record-put",  # a record is written, its transaction is still open
         "record-done",  # a record is committed, its caller does not know it yet; kill and sleep only
+        "record-point",  # registry store: a claim is made, the pointer does not name it yet
         "slot-open",  # directory store: before an entry's file is made
         "slot-write",  # before it is written
         "slot-fsync",  # before it is synced

@@ -23,7 +23,7 @@ class TestManyOnRedis(ManyBuilders):
     @pytest.fixture
     def store(self, own):
         store = RedisCache(parse(own.url()))
-        store.get("resolution", "key")  # redis-py is imported here, so that the children need not
+        store.get("resolution", "key")  # connected here, so that the children have a parent's connection to leave alone
         return store
 
     @pytest.fixture

@@ -307,11 +307,14 @@ def test_killed_with_a_new_lease(store):
 # --- cheap -----------------------------------------------------------------------------------------
 
 
-def test_redis_py_is_imported_only_by_asking():
+def test_asking_imports_little(own, store):
+    """No TLS where none is spoken, no asyncio, no client library: a hit by command pays for a socket."""
+    store.put(record(), 0)
     code = (
-        "import sys\nfrom pathlib import Path\nfrom coopery.plugins import Plugins\n"
-        "store = Plugins().caches()['redis'].from_url('redis://h', Path('/'), print)\nrepr(store)\nstore.close()\n"
-        "assert 'redis' not in sys.modules and 'ssl' not in sys.modules, sorted(sys.modules)"
+        "import sys\nfrom pathlib import Path\nfrom coopery_redis.store import RedisCache\n"
+        f"store = RedisCache.from_url({own.url()!r}, Path('/'), print)\n"
+        "assert store.get('resolution', 'key')\nstore.close()\n"
+        "assert not {'redis', 'ssl', 'asyncio', 'urllib3'} & sys.modules.keys(), sorted(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

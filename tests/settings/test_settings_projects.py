@@ -11,6 +11,7 @@ from coopery.settings.known import LISTS, NAMES, PROJECT, TABLES
 from settings.conftest import Machine
 
 VALUES = {
+    "leases": '"redis://h"',
     "home": '"./planted"',
     "cache": '"sqlite:planted.sqlite"',
     "backend": '"oci"',

@@ -196,6 +196,23 @@ class Private(MemoryCache):
         super().__init__()
 
 
+class EachReaderItsOwn(MemoryCache):
+    """Without compare-and-set, and without a rule for which of several counts."""
+
+    readers: ClassVar[list[MemoryCache]] = []
+
+    def put(self, record: Record, expected: int) -> Record:
+        with self.shelf.lock:
+            kept = self.shelf.records.setdefault((record.kind, record.name), [])
+            kept.append(record)
+        return record
+
+    def get(self, kind: Kind, name: str, generation: int | None = None) -> Record | None:
+        kept = self.shelf.records.get((kind, name), [])
+        self.readers.append(self)
+        return kept[len(self.readers) % len(kept)] if kept else None
+
+
 RECORD_TWINS: dict[type[MemoryCache], set[str]] = {
     LastWriterWins: {"test_the_second_writer_gets_the_winner", "test_threads_have_one_winner"},
     CheckThenSet: {"test_threads_have_one_winner"},
@@ -210,6 +227,7 @@ RECORD_TWINS: dict[type[MemoryCache], set[str]] = {
     StoresAnything: {"test_a_body_that_is_no_json_is_refused"},
     FollowsWhatIsGone: {"test_a_generation_that_is_gone_cannot_be_followed"},
     ClosesForGood: {"test_close_may_be_called_twice"},
+    EachReaderItsOwn: {"test_readers_converge"},
     Private: {"test_what_is_put_is_got"},
 }
 

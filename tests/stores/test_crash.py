@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from coopery import faults
+from coopery import faults, processes
 from coopery.cache import Record
 from coopery.errors import CacheError, StoreFull
 from coopery.leases import Outcome
@@ -196,14 +196,14 @@ def test_who_holds_a_lease_and_whether_it_lives(child):
     world, pid, started = holder.me().rpartition(" ")[0].rpartition(" ")[0], os.getpid(), holder.me().split()[-1]
     assert holder.is_dead(f"{world} {pid} {int(started) - 1}"), "another process of the same pid"
     assert not holder.is_dead(f"other-boot 1 {pid} 1")
-    assert not holder.is_dead(f"{world} 1 {holder._started(1)}")
+    assert not holder.is_dead(f"{world} 1 {processes.began(1)}")
     for unknown in ("", "x", "a b c", f"{world} x 1", f"{world} {2**70} 1", f"{world} {pid} "):
         assert not holder.is_dead(unknown)
 
 
 def test_a_zombie_is_dead_and_a_stopped_process_is_not():
     with subprocess.Popen(["sleep", "60"]) as process:
-        name = f"{holder._world()} {process.pid} {holder._started(process.pid)}"
+        name = f"{holder._world()} {process.pid} {processes.began(process.pid)}"
         process.send_signal(signal.SIGSTOP)
         time.sleep(0.05)
         assert not holder.is_dead(name)

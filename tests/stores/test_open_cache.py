@@ -38,7 +38,7 @@ def test_stores_of_plugins_come_by_their_scheme(tmp_path):
         return [MemoryCache]
 
     assert isinstance(open_cache("memory:", tmp_path, registered=registered), MemoryCache)
-    with pytest.raises(PluginError, match="expected one of directory, memory, sqlite"):
+    with pytest.raises(PluginError, match="expected one of directory, memory, registry, sqlite"):
         open_cache("redis://host", tmp_path, registered=registered)
     open_cache("sqlite:", tmp_path, registered=lambda: pytest.fail("plugins were loaded for a store of ours"))
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Final, TypeVar
 
 from coopery.digest import Digest
 from coopery.errors import BaseError, NetworkError
 from coopery.events import Emit, Warned, ignore
-from coopery.oci import document, media
+from coopery.oci import media
 from coopery.oci.config import platform_of
 from coopery.oci.descriptor import Descriptor
 from coopery.oci.document import MAX_BYTES
@@ -19,9 +19,9 @@ from coopery.registry import referrers as _referrers
 from coopery.registry.credentials import Credentials
 from coopery.registry.endpoint import Endpoint
 from coopery.registry.mirrors import mirror_of
-from coopery.registry.pages import pages
 from coopery.registry.reference import Reference, parse
 from coopery.registry.source import RegistrySource
+from coopery.registry.tag_lists import tag_pages
 from coopery.registry.upload import Opener
 from coopery.settings import Settings
 from coopery.wire.clock import SYSTEM, Clock
@@ -116,6 +116,20 @@ class Registry:
         """
         return manifests.head(self._origin, ref)
 
+    def current(self, ref: str, *, limit: int = MAX_BYTES) -> tuple[Descriptor, bytes] | None:
+        """As `manifest`, of the registry itself whatever a mirror says, and not kept; None where it is not there.
+
+        Raises:
+            NetworkError: the registry could not be asked.
+            IntegrityError: as `manifest`.
+        """
+        try:
+            return manifests.get(self._origin, ref, limit)
+        except NetworkError as exc:
+            if exc.status != _MISSING:
+                raise
+            return None
+
     def source(self) -> RegistrySource:
         """The blobs and manifests of this repository; not verified: that is their reader's part."""
         return self._source
@@ -186,13 +200,16 @@ class Registry:
             NetworkError: the registry could not be asked.
             IntegrityError: its answer is malformed.
         """
-        found: set[str] = set()
-        for page in pages(self._origin, "tags/list?n=1000", accept=(200, _MISSING)):
-            if page.status == _MISSING:
-                break
-            listed: Any = document.parse(page.data, f"{self.name}: tags").get("tags") or []
-            found.update(tag for tag in listed if isinstance(tag, str))
-        return tuple(sorted(found))
+        return tuple(sorted({tag for page in self.tag_pages() for tag in page}))
+
+    def tag_pages(self, after: str = "") -> Iterator[list[str]]:
+        """Tags as the registry gives them, page by page, from behind *after*, where it honours that.
+
+        Raises:
+            NetworkError: the registry could not be asked.
+            IntegrityError: its answer is malformed.
+        """
+        return tag_pages(self._origin, after)
 
     def referrers(self, digest: Digest, artifact_type: str = "") -> tuple[Descriptor, ...]:
         """Manifests whose ``subject`` is *digest*, of one *artifact_type* unless that is empty.

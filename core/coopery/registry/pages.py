@@ -27,8 +27,8 @@ class Page:
     data: bytes
 
 
-def pages(endpoint: Endpoint, path: str, accept: Collection[int] = (200,)) -> Iterator[Page]:
-    """The page at *path* below the repository, and those that follow.
+def pages(endpoint: Endpoint, path: str, accept: Collection[int] = (200,), *, limit: int = MAX_BYTES) -> Iterator[Page]:
+    """The page at *path* below the repository, and those that follow; each of at most *limit* bytes.
 
     Raises:
         NetworkError: one cannot be had, there are more than 200, or the next one is on another host: a list does not
@@ -38,7 +38,7 @@ def pages(endpoint: Endpoint, path: str, accept: Collection[int] = (200,)) -> It
     for _ in range(_MOST):
         with endpoint.open("GET", url, accept=accept) as answer:
             kind = answer.headers.get("Content-Type", "").partition(";")[0].strip()
-            page = Page(answer.status, kind, answer.whole(MAX_BYTES))
+            page = Page(answer.status, kind, answer.whole(limit))
             following = _following(endpoint, answer)
         yield page
         if following is None:

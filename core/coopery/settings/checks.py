@@ -99,6 +99,8 @@ def _single(name: str, text: str, place: Place) -> str:
         return _url(text, _SCHEMES[name])
     if name == "cache":
         return _cache(text, place)
+    if name == "leases":
+        return _store(text, place)
     if name == "no_proxy" and not _HOSTS.fullmatch(text):
         raise Wrong(f"expected hosts by comma, got {_shown(text)}", "like localhost,.lan,10.0.0.0/8")
     if name == "backend" and not _NAME.fullmatch(text):

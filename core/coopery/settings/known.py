@@ -7,6 +7,7 @@ from typing import Final
 VARIABLES: Final = {
     "home": "COOPERY_HOME",
     "cache": "COOPERY_CACHE",
+    "leases": "COOPERY_LEASES",
     "backend": "COOPERY_BACKEND",
     "debian_mirror": "COOPERY_DEBIAN_MIRROR",
     "ca_bundle": "SSL_CERT_FILE",

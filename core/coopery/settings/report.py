@@ -55,11 +55,12 @@ class Access:
 
 @frozen
 class Report:
-    """All that `coopery settings` shows."""
+    """All that `coopery settings` shows; ``promise`` is what the cache store says of itself, where it is less."""
 
     values: tuple[Value, ...]
     files: tuple[File, ...]
     logins: tuple[Access, ...]
+    promise: str = ""
 
 
 def report(

@@ -24,6 +24,7 @@ class Settings:
     Attributes:
         home: cache folder; ``$XDG_CACHE_HOME/coopery`` unless set.
         cache: the cache store, as ``Builder(cache=…)`` takes it.
+        leases: the store that agrees on who builds, as ``Builder(leases=…)`` takes it; empty: the cache store itself.
         backend: name of the backend to build with; empty: the default.
         channels: bare channel name → URL or folder that has the same content, ``{"conda-forge": "file:///srv/cf"}``.
         channel_alias: URL that bare channel names are below.
@@ -47,6 +48,7 @@ class Settings:
 
     home: Path
     cache: str = field(default="sqlite:", repr=_masked)
+    leases: str = field(default="", repr=_masked)
     backend: str = ""
     channels: Mapping[str, str] = field(factory=dict, hash=False, repr=_masked)
     channel_alias: str = field(default="https://conda.anaconda.org", repr=_masked)
@@ -82,6 +84,6 @@ class Settings:
         return tuple(sorted({secret for url in self._urls() for secret in secrets_in(url)}))
 
     def _urls(self) -> Iterator[str]:
-        yield from (self.channel_alias, self.index_url, self.debian_mirror, self.proxy, self.cache)
+        yield from (self.channel_alias, self.index_url, self.debian_mirror, self.proxy, self.cache, self.leases)
         for table in (self.channels, self.indexes, self.registries):
             yield from table.values()

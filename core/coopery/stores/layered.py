@@ -6,13 +6,13 @@ may lag but never win; those behind it are only read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar, cast
 
 from attrs import evolve
 
-from coopery.cache import Cache, Kind, Record, StoreAbilities
+from coopery.cache import Attaching, Cache, Kind, Record, StoreAbilities
 from coopery.errors import CacheError, UsageError
 from coopery.leases import Claim, Lease, Leases, Outcome
 
@@ -127,6 +127,21 @@ class Layered:
                 copy.put(one, generation - 1)
         except CacheError as exc:
             self._notice(f"{record.kind} {record.name[:80]!r} was not copied into {copy!r}: {exc}")
+
+    # --- what the authority may keep besides ----------------------------------------------------------
+
+    @property
+    def images(self) -> str:
+        """Where the authority keeps images; empty where it does not."""
+        return str(getattr(self._authority, "images", ""))
+
+    def attach(self, kind: Kind, name: str, files: Mapping[str, bytes]) -> None:
+        """See `coopery.cache.Attaching.attach`."""
+        cast("Attaching", self._authority).attach(kind, name, files)
+
+    def attached(self, kind: Kind, name: str, what: str) -> bytes | None:
+        """See `coopery.cache.Attaching.attached`."""
+        return cast("Attaching", self._authority).attached(kind, name, what)
 
     # --- leases -------------------------------------------------------------------------------------
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar, Final, cast
 
 from attrs import evolve
 
-from coopery.cache import Cache, Kind, Record, StoreAbilities
+from coopery.cache import Attaching, Cache, Kind, Record, StoreAbilities
 from coopery.errors import UsageError
 from coopery.leases import Claim, Lease, Leases, Outcome
 
@@ -87,6 +87,21 @@ class Namespace:
     def close(self) -> None:
         """See `coopery.cache.Cache.close`."""
         self._inner.close()
+
+    # --- what it may keep besides --------------------------------------------------------------------
+
+    @property
+    def images(self) -> str:
+        """Where the store keeps images; all its namespaces share them, since an image is a function of its lock."""
+        return str(getattr(self._inner, "images", ""))
+
+    def attach(self, kind: Kind, name: str, files: Mapping[str, bytes]) -> None:
+        """See `coopery.cache.Attaching.attach`."""
+        cast("Attaching", self._inner).attach(kind, self._prefix + name, files)
+
+    def attached(self, kind: Kind, name: str, what: str) -> bytes | None:
+        """See `coopery.cache.Attaching.attached`."""
+        return cast("Attaching", self._inner).attached(kind, self._prefix + name, what)
 
     # --- leases, where the store has them -----------------------------------------------------------
 

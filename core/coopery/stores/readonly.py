@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from attrs import evolve
 
-from coopery.cache import Cache, Kind, Record, StoreAbilities
+from coopery.cache import Attaching, Cache, Kind, Record, StoreAbilities
 from coopery.errors import CacheError, UsageError
 
 
@@ -56,6 +56,18 @@ class ReadOnly:
     def list(self, kind: Kind, prefix: str = "") -> Iterator[Record]:
         """See `coopery.cache.Cache.list`."""
         return self._inner.list(kind, prefix)
+
+    def attach(self, kind: Kind, name: str, files: Mapping[str, bytes]) -> None:  # noqa: ARG002 - the protocol's
+        """Refused.
+
+        Raises:
+            CacheError: always.
+        """
+        raise self._refusal(kind, name)
+
+    def attached(self, kind: Kind, name: str, what: str) -> bytes | None:
+        """See `coopery.cache.Attaching.attached`."""
+        return cast("Attaching", self._inner).attached(kind, name, what)
 
     def close(self) -> None:
         """See `coopery.cache.Cache.close`."""
