@@ -16,6 +16,7 @@ import pytest
 from attrs import evolve, frozen
 
 from coopery.backend import Abilities, Examination
+from coopery.cancel import Cancel
 from coopery.definition import Environment, RootfsBase, RunStep
 from coopery.errors import BackendError, StepFailed, UsageError
 from coopery.image import encode
@@ -261,6 +262,13 @@ class Deaf(Altered):
             return 0
 
         patch.setattr(steps, "execute", execute)
+
+
+@twin(RunChecks, "test_a_cancelled_build_ends_it")
+class Stubborn(Altered):
+    def alter(self, patch):
+        real = steps.execute
+        patch.setattr(steps, "execute", lambda *arguments: real(*arguments[:-1], Cancel()))
 
 
 @twin(RunChecks, "test_secrets_are_files_during_the_step_only")

@@ -164,6 +164,22 @@ class CacheContract:
             assert winner in [put[1] for put in puts]
             assert got == [winner] * len(puts)
 
+    def test_readers_converge(self, open_cache: OpenCache) -> None:
+        """However many put at once: each gets a record that was put, and all who read afterwards get the same one."""
+        cache = open_cache()
+        for attempt in range(3):
+            name = f"crowd {attempt}"
+            puts = [
+                (open_cache() if number % 2 else cache, record(name, writer=f"writer {number}")) for number in range(6)
+            ]
+            got = _all_at_once([partial(store.put, put, 0) for store, put in puts])
+            strange = [one for one in got if one not in [put[1] for put in puts]]
+            assert strange == []
+            read = [open_cache().get("resolution", name) for _ in range(3)]
+            assert read[0] in got
+            assert read == [read[0]] * len(read)
+            assert open_cache().put(record(name, writer="late"), 0) == read[0]
+
     def test_close_may_be_called_twice(self, open_cache: OpenCache) -> None:
         """Nothing that was put is lost by it."""
         cache = open_cache()

@@ -100,6 +100,6 @@ class JarsMaterializer:
             try:
                 with source.open("rb") as jar, self._jars.create(digest) as copy:
                     shutil.copyfileobj(jar, copy)
-            except (OSError, IntegrityError) as exc:
+            except (OSError, ValueError, IntegrityError) as exc:  # ValueError: a NUL in a name
                 raise PackageError(artifact.file_name, f"{source} is not the jar in the lock: {exc}") from exc
         return self._jars.path(digest)

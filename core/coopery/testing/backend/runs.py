@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
+from coopery.cancel import Cancel, Cancelled
 from coopery.definition import EnvStep, RunStep, UserStep, WorkdirStep
 from coopery.errors import BackendError, StepFailed, UnsupportedError, UsageError
 from coopery.image import Assembled
@@ -215,6 +216,31 @@ class RunChecks(Ground):
                 desk.step(step, base)
         finally:
             thread.join()
+        assert desk.backend.find_snapshot(desk.name(base, step)) is None
+
+    def test_a_cancelled_build_ends_it(self, desk: Desk, nap: str) -> None:
+        """Nobody waits any more: a step that prints nothing ends too, in a thread, and nothing is kept."""
+        cancel, ended = Cancel(), list[str]()
+        lent = desk.lent(cancel=cancel)
+        base, step = desk.base(), desk.seal(RunStep(f"sleep {nap}; echo late > /srv/x")).steps[0]
+        seconds = self.patience
+
+        def give_up() -> None:
+            awaited(lambda: bool(processes(f"sleep {nap}")), seconds)
+            cancel.set()
+            if not awaited(lambda: not processes(f"sleep {nap}"), seconds):
+                ended.append("not by itself")
+                for pid in processes(f"sleep {nap}"):
+                    os.kill(int(pid.partition(":")[0]), signal.SIGKILL)
+
+        thread = threading.Thread(target=give_up)
+        thread.start()
+        try:
+            with pytest.raises((Cancelled, StepFailed)):
+                lent.step(step, base)
+        finally:
+            thread.join()
+        assert ended == [], "it ran on after the build was cancelled, and had to be killed"
         assert desk.backend.find_snapshot(desk.name(base, step)) is None
 
     def test_secrets_are_files_during_the_step_only(self, desk: Desk) -> None:

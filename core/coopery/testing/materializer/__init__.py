@@ -1,0 +1,1 @@
+"""The parts of `coopery.testing.MaterializerContract`: what they work with, resolving, trees."""
