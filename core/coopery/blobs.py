@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from coopery import digest as _digest
-from coopery import faults, use
+from coopery import faults, sharing, use
 from coopery.digest import Digest
 from coopery.errors import CacheError, IntegrityError, StoreFull
 
@@ -44,7 +44,8 @@ class BlobWriter:
         self.size += len(data)
         return len(data)
 
-    def _finish(self) -> Digest:
+    def finish(self) -> Digest:
+        """Digest of all that was written."""
         self.digest = Digest("sha256:" + self._hash.hexdigest())
         return self.digest
 
@@ -101,17 +102,18 @@ class BlobStore:
 
         temporary: str | None = None
         try:
-            self._staging.mkdir(parents=True, exist_ok=True)
+            sharing.make_folders(self._staging)
             faults.point("blob-open")
             handle, temporary = tempfile.mkstemp(prefix="blob-", dir=self._staging)
             with os.fdopen(handle, "wb", buffering=0) as stream:
                 writer = BlobWriter(stream)
                 yield writer
-                digest = writer._finish()
+                digest = writer.finish()
                 if expected is not None and digest != expected:
                     place = f"{where}: " if where else ""
                     raise IntegrityError(f"{place}expected {expected}, got {digest} ({writer.size} bytes)")
                 faults.point("blob-fsync")
+                os.fchmod(stream.fileno(), sharing.file_mode(self._staging, 0o644))
                 os.fsync(stream.fileno())
             self._adopt(temporary, digest)
             temporary = None
@@ -120,6 +122,33 @@ class BlobStore:
         finally:
             if temporary is not None:
                 Path(temporary).unlink(missing_ok=True)
+
+    def adopt(self, made: Path, digest: Digest) -> None:
+        """Take the file *made*, which is on the same disk, synced, and known to be the blob *digest*.
+
+        Raises:
+            StoreFull, CacheError: the disk refused.
+        """
+        try:
+            handle = os.open(made, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                os.fchmod(handle, sharing.file_mode(self._staging, 0o644))
+            finally:
+                os.close(handle)
+            self._adopt(str(made), digest)
+        except OSError as exc:
+            raise disk_error(exc) from exc
+
+    def drop(self, digest: Digest) -> None:
+        """Take a damaged blob away, so that it is made or fetched again.
+
+        Raises:
+            CacheError: the disk refused.
+        """
+        try:
+            self.path(digest).unlink(missing_ok=True)
+        except OSError as exc:
+            raise disk_error(exc) from exc
 
     def put(self, data: bytes) -> Digest:
         """Store *data* whole, unless it is here already. A damaged copy is replaced."""
@@ -146,8 +175,7 @@ class BlobStore:
 
     def _adopt(self, temporary: str, digest: Digest) -> None:
         path = self.path(digest)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.chmod(temporary, 0o644)
+        sharing.make_folders(path.parent)
         faults.point("blob-rename")
         os.replace(temporary, path)
         faults.point("blob-dirsync")

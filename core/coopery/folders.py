@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from coopery import sharing
 from coopery.blobs import disk_error
 
 
@@ -19,7 +20,9 @@ def adopt_folder(made: Path, target: Path) -> None:
         StoreFull, CacheError: the disk refused.
     """
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        sharing.make_folders(target.parent)
+        if sharing.shared(target.parent):
+            sharing.open_tree(made)
         os.rename(made, target)
     except OSError as exc:
         if not target.is_dir():
@@ -35,7 +38,7 @@ def scratch(staging: Path, purpose: str) -> Iterator[Path]:
         StoreFull, CacheError: the disk refused.
     """
     try:
-        staging.mkdir(parents=True, exist_ok=True)
+        sharing.make_folders(staging)
         folder = Path(tempfile.mkdtemp(prefix=f"{purpose}-", dir=staging))
     except OSError as exc:
         raise disk_error(exc) from exc

@@ -54,8 +54,8 @@ class BuildLog:
         folder = _folder(home, key)
         try:
             private.make_folder(home)
-            private.make_folder(folder.parent)
-            private.make_folder(folder)
+            private.make_inner(folder.parent)
+            private.make_inner(folder)
             path = _claim_name(folder)
             _prune(folder)
             log = cls(path, secrets)
@@ -182,7 +182,7 @@ def _claim_name(folder: Path) -> Path:
     for count in itertools.count():
         path = folder / f"{stamp}-{os.getpid()}{f'.{count}' if count else ''}.log"
         try:
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+            private.make_new_file(path)
         except FileExistsError:
             continue
         return path

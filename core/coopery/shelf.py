@@ -31,6 +31,8 @@ class Shelf:
         names: regular expression of entries' names; others are somebody else's.
         locked: whoever uses an entry holds a lock on it (`coopery.use.holding`), so that it may go while others build.
         passing: entries last as long as somebody holds them; the others were left behind by processes that were killed.
+        own: in a group's cache folder each member has one of his own, below ``members/<uid>``: what others made is not
+            to be run, or cannot be changed.
         fetched: entries are what was fetched, and are verified whenever they are used: ``build --check`` uses them too.
     """
 
@@ -41,6 +43,7 @@ class Shelf:
     locked: bool = False
     passing: bool = False
     fetched: bool = False
+    own: bool = False
 
     def owns(self, name: str) -> bool:
         """Whether an entry called *name* is of this shelf."""

@@ -9,7 +9,7 @@ Three rules make it safe, and each is one lock (`flock` on a folder, which ends 
   began.
 - What is kept is only ever renamed away under the gate, and deleted after it.
 
-A hit imports this module, so that it needs nothing but `os` and `fcntl`.
+A hit imports this module, so that it needs nothing but `os`, `fcntl` and `coopery.sharing`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
+
+from coopery import sharing
 
 ACTIVE: Final = "active"
 """Folder below the cache folder: one locked file for each process that builds there."""
@@ -102,10 +104,11 @@ def _stand(root: Path) -> tuple[int, str]:
     folder = os.path.join(root, ACTIVE)
     gate = _gate(root / "staging", fcntl.LOCK_SH)
     try:
-        with suppress(FileExistsError):
-            os.mkdir(folder, 0o700)
+        make_active(root)
         path = os.path.join(folder, f"{os.getpid()}-{os.urandom(4).hex()}")
         handle = os.open(path, _NEW, 0o600)
+        if sharing.shared(folder):
+            os.fchmod(handle, sharing.FILE)  # other members' gc is to see it
         with suppress(OSError):  # no locks here: gc refuses such a file system
             fcntl.flock(handle, fcntl.LOCK_SH)
     except OSError:
@@ -114,6 +117,21 @@ def _stand(root: Path) -> tuple[int, str]:
         if gate >= 0:
             os.close(gate)
     return handle, path
+
+
+def make_active(root: Path) -> None:
+    """Make ``active/`` below the cache folder *root*.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    folder = os.path.join(root, ACTIVE)
+    try:
+        os.mkdir(folder, 0o700)
+    except FileExistsError:
+        return
+    if sharing.shared(root):
+        sharing.open_folder(folder)
 
 
 def since(root: Path, *, tidy: bool = False) -> int | None:

@@ -133,7 +133,7 @@ def test_a_disk_that_takes_a_part_is_asked_for_the_rest_or_says_so(pieces, most,
         assert len(whole) > space
     else:
         assert bytes(disk.kept) == whole
-        assert writer._finish() == _digest.of_bytes(whole)
+        assert writer.finish() == _digest.of_bytes(whole)
 
 
 @pytest.mark.parametrize("offset", range(50))

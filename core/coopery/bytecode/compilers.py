@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from coopery import sharing
 from coopery.bytecode import interpreter
 from coopery.bytecode.compiler import Compiler
 from coopery.bytecode.python import Python
@@ -47,7 +48,7 @@ class Compilers:
         with self._lock:
             if python.version not in self._made:
                 empty = self._root / "empty"
-                empty.mkdir(parents=True, exist_ok=True)
+                sharing.make_folders(empty)
                 self._made[python.version] = Compiler(self._find(python), empty)
             return self._made[python.version]
 

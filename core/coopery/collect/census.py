@@ -14,10 +14,11 @@ from functools import partial
 from itertools import groupby
 from typing import Final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from coopery.blobs import disk_error
-from coopery.home import TAG, Home
+from coopery.home import MEMBERS, TAG, Home
+from coopery.private import GROUP
 from coopery.shelf import Shelf
 
 BLOBS: Final = "images/blobs/sha256"
@@ -27,7 +28,7 @@ SHELVES: Final = (
     Shelf("layers/shapes", "indexes"),
     Shelf("snapshots", "snapshots", "blobs", names=r"[A-Za-z0-9][A-Za-z0-9._-]*\.json"),
     Shelf("bytecode", "bytecode"),
-    Shelf("interpreters", "interpreters", names=r"[0-9a-f]{64}|empty", fetched=True),
+    Shelf("interpreters", "interpreters", names=r"[0-9a-f]{64}|empty", fetched=True, own=True),
     Shelf("logs", "logs", names=r"[0-9a-z]{1,128}"),
     STAGING,
 )
@@ -96,9 +97,18 @@ def take(home: Home, shelves: Iterable[Shelf] = ()) -> Census:
         CacheError: the disk refused.
     """
     try:
-        return _Walk(str(home.root), (*SHELVES, *shelves)).census()
+        return _Walk(str(home.root), _all(home, shelves)).census()
     except OSError as exc:
         raise disk_error(exc) from exc
+
+
+def _all(home: Home, shelves: Iterable[Shelf]) -> tuple[Shelf, ...]:
+    """Core's shelves and *shelves*; in a group's folder those that are this member's own as well."""
+    found = (*SHELVES, *shelves)
+    if not home.shared:
+        return found
+    mine = (shelf for shelf in found if shelf.own or shelf is STAGING)
+    return (*found, *(evolve(shelf, folder=f"{MEMBERS}/{os.geteuid()}/{shelf.folder}") for shelf in mine))
 
 
 class _Walk:
@@ -145,7 +155,9 @@ class _Walk:
             self._blobs[entry.name] = item("blobs")
         elif folder == "" and entry.is_dir(follow_symlinks=False) and entry.name in _KEPT:
             self._kept.append(item(_KEPT[entry.name]))
-        elif folder == "" and regular and (entry.name == TAG or _RECORDS.fullmatch(entry.name)):
+        elif folder == MEMBERS:  # another member's own
+            self._kept.append(item("others' own"))
+        elif folder == "" and regular and (entry.name in (TAG, GROUP) or _RECORDS.fullmatch(entry.name)):
             self._kept.append(item("records"))
         elif folder == "images" and regular and entry.name in _LAYOUT_FILES:
             self._kept.append(item("images"))
@@ -166,7 +178,7 @@ class _Walk:
     def _item(self, kind: str, name: str, entries: Iterable[os.DirEntry[str]], shelf: Shelf | None = None) -> Item:
         paths, size, used = [], 0, 0
         for entry in entries:
-            taken, when = self._measure(entry, deep=shelf is STAGING or kind == "logs")
+            taken, when = self._measure(entry, deep=kind in (STAGING.kind, "logs"))
             paths.append(entry.path)
             size, used = size + taken, max(used, when)
         return Item(kind, name, tuple(paths), size, used, shelf)
@@ -204,7 +216,7 @@ def _scanned(path: str) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(path) as entries:
             return list(entries)
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):  # the latter: another member's own
         return []
 
 

@@ -122,7 +122,7 @@ def collect(
             choice = policy.choose(seen, limits, _moment(home, time.time_ns(), grace, tidy=False))
             return _told(seen, choice, tuple(choice.images), [going.item for going in choice.things], dry_run=True)
         home.make()
-        (home.root / use.ACTIVE).mkdir(mode=0o700, exist_ok=True)
+        use.make_active(home.root)
         with use.alone(home.root / use.ACTIVE), sweep.bin_in(home.staging) as bin_:  # one collection at a time
             done = _collect(home, cache, place, shelves, limits, grace, bin_)
         return evolve(done, after=census.take(home, shelves).total)

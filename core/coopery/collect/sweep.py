@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -98,6 +98,10 @@ def _take(item: Item, bin_: Path, safe: int) -> bool:
             os.rename(path, bin_ / f"{os.path.basename(bin_)}-{number}-{os.path.basename(path)}")
     except FileNotFoundError:  # gone already
         return False
+    except PermissionError:
+        if os.lstat(item.paths[0]).st_uid == os.geteuid():
+            raise
+        return False  # another member's, who has closed it: it is his to take away
     finally:
         if handle >= 0:
             os.close(handle)
@@ -133,5 +137,6 @@ def delete(path: Path) -> None:
         for name in folders:
             inner = os.path.join(parent, name)
             if not os.path.islink(inner):
-                os.chmod(inner, 0o700)
+                with suppress(PermissionError):  # another member's
+                    os.chmod(inner, 0o700)
     shutil.rmtree(path, ignore_errors=True)

@@ -120,7 +120,8 @@ def _scratch(home: Home) -> Iterator[Home]:
 def _lend(builder: Builder, home: Home, recorded: Resolution) -> None:
     """Let the second build use what was fetched, and is verified by its hash whenever it is used."""
     for shelf in (*SHELVES, *builder.plugins_loaded.shelves()):
-        own, lent = builder.home.root / shelf.folder, home.root / shelf.folder
+        root = builder.home.own if shelf.own else builder.home.root
+        own, lent = root / shelf.folder, home.root / shelf.folder
         if shelf.fetched and own.is_dir() and not os.path.lexists(lent):
             lent.parent.mkdir(parents=True, exist_ok=True)
             lent.symlink_to(own, target_is_directory=True)
@@ -155,7 +156,8 @@ def _again(
         secrets=builder.secrets,
         step_seconds=builder.step_seconds,
     ) as again:
-        again.cache.put(evolve(recorded, generation=1).to_record(), 0)
+        unplaced = evolve(recorded.placement, place="nowhere")  # or the image would be fetched from where it is
+        again.cache.put(evolve(recorded, generation=1, placement=unplaced).to_record(), 0)
         try:
             image = again.build(environment, lock=lock)
         except CooperyError as exc:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from coopery import sharing
 from coopery.blobs import BlobStore, disk_error
 from coopery.errors import BaseError, IntegrityError
 from coopery.oci.compression import CHUNK, Readable, detect, inflate
@@ -128,7 +129,7 @@ def opened_archive(path: Path, blobs: BlobStore, limits: Limits = DEFAULT) -> It
             yield _index(file.fileno(), path, limits)
             return
         try:
-            blobs.staging.mkdir(parents=True, exist_ok=True)
+            sharing.make_folders(blobs.staging)
             with tempfile.TemporaryFile(prefix="archive-", dir=blobs.staging) as plain:
                 inflated = inflate(file, compression, limits, str(path))
                 while piece := inflated.read(CHUNK):

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from coopery import private
 from coopery.blobs import disk_error
 from coopery.errors import IntegrityError
 from coopery.image import encode
@@ -78,9 +79,9 @@ class IndexFile:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         try:
-            handle = os.open(
-                self._path.with_name(".index.lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
-            )
+            lock = self._path.with_name(".index.lock")
+            private.make_file(lock)
+            handle = os.open(lock, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError as exc:
             raise disk_error(exc) from exc
         try:

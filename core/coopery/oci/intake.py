@@ -6,6 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
+from coopery import sharing
 from coopery.blobs import BlobStore, BlobWriter, disk_error
 from coopery.digest import Digest
 from coopery.errors import IntegrityError
@@ -34,6 +35,23 @@ def take(source: Source, layer: Layer, blobs: BlobStore, limits: Limits = DEFAUL
         if writer.size != layer.size:
             raise IntegrityError(f"{where}: expected {layer.size} bytes, got {writer.size}")
     remember(layer, blobs)
+
+
+def inspect(layer: Layer, blobs: BlobStore, limits: Limits = DEFAULT) -> None:
+    """See that the blob of *layer*, which is here, has the layer's diff id.
+
+    Raises:
+        IntegrityError: it has another, or is beyond *limits*.
+        CacheError: it cannot be read.
+    """
+    where = f"layer {layer.digest}"
+    try:
+        with blobs.path(layer.digest).open("rb", buffering=0) as file:
+            plain = Hashed(inflate(file, COMPRESSION[layer.media_type], limits, where))
+            _drain(plain)
+    except OSError as exc:
+        raise disk_error(exc) from exc
+    check(where, "diff id", layer.diff_id, plain.digest)
 
 
 def take_unnamed(file: Readable, size: int, diff_id: Digest, blobs: BlobStore, where: str) -> Layer:
@@ -121,10 +139,11 @@ def remember(layer: Layer, blobs: BlobStore) -> None:
         return
     path = blobs.beside(layer.digest, "diff-ids")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        sharing.make_folders(path.parent)
         handle, temporary = tempfile.mkstemp(prefix="diff-id-", dir=blobs.staging)
         with os.fdopen(handle, "w", encoding="ascii") as file:
             file.write(layer.diff_id)
+            os.fchmod(handle, sharing.file_mode(blobs.staging, 0o600))
         Path(temporary).replace(path)
     except OSError as exc:
         raise disk_error(exc) from exc

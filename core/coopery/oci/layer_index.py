@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from coopery import digest as _digest
+from coopery import sharing
 from coopery.blobs import BlobStore
 from coopery.layer import Layer
 from coopery.oci.layer_blob import name_of, opened
@@ -51,11 +52,12 @@ def _save(path: Path, members: list[Member], staging: Path) -> None:
     body = json.dumps({"form": _FORM, "members": members}, separators=(",", ":")).encode("ascii")
     temporary = ""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        staging.mkdir(parents=True, exist_ok=True)
+        sharing.make_folders(path.parent)
+        sharing.make_folders(staging)
         handle, temporary = tempfile.mkstemp(prefix="entries-", dir=staging)
         with os.fdopen(handle, "wb") as file:
             file.write(_digest.of_bytes(body).encode("ascii") + b"\n" + body)
+            os.fchmod(handle, sharing.file_mode(staging, 0o600))
         os.replace(temporary, path)
     except OSError:  # a full or read-only disk: the index is found again next time, nothing is lost
         if temporary:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from coopery import sharing
 from coopery.blobs import BlobStore, disk_error
 from coopery.digest import Digest
 from coopery.errors import IntegrityError, NotFound, UsageError
@@ -56,7 +57,7 @@ class Layout:
             StoreFull, CacheError: the disk refused.
         """
         try:
-            (self._root / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
+            sharing.make_folders(self._root / "blobs" / "sha256")
         except OSError as exc:
             raise disk_error(exc) from exc
         if not (self._root / "oci-layout").exists():

@@ -17,6 +17,7 @@ from typing import IO
 from coopery.blobs import disk_error, sync_folder
 from coopery.digest import Digest
 from coopery.errors import IntegrityError
+from coopery.oci.compressor import Sink
 from coopery.oci.verified import copy
 
 Content = bytes | tuple[Path, Digest]
@@ -31,32 +32,38 @@ def write_tar(file: Path, members: Mapping[str, Content], folders: tuple[str, ..
         StoreFull, CacheError: the disk refused. What was there before still is.
     """
     names = sorted((*members, *folders))
-    with _replacing(file) as stream:
+    with replacing(file) as stream:
         for name in names:
             if name in folders:
-                stream.write(_header(name, 0, folder=True))
+                stream.write(header(name, 0, folder=True))
             else:
-                _write_member(stream, name, members[name])
+                write_member(stream, name, members[name])
         stream.write(bytes(tarfile.BLOCKSIZE * 2))
         stream.write(bytes(-stream.tell() % tarfile.RECORDSIZE))
 
 
-def _write_member(stream: IO[bytes], name: str, content: Content) -> None:
+def write_member(stream: Sink, name: str, content: Content) -> None:
+    """Write one member: header, content, padding.
+
+    Raises:
+        IntegrityError: a file is missing, or has other bytes than its digest says.
+    """
     if isinstance(content, bytes):
         size = len(content)
-        stream.write(_header(name, size) + content)
+        stream.write(header(name, size) + content)
     else:
         path, digest = content
         try:
             size = path.stat().st_size
         except FileNotFoundError as exc:
             raise IntegrityError(f"layer {digest}: its blob is missing") from exc
-        stream.write(_header(name, size))
+        stream.write(header(name, size))
         copy(path, digest, stream.write)
     stream.write(bytes(-size % tarfile.BLOCKSIZE))
 
 
-def _header(name: str, size: int, *, folder: bool = False) -> bytes:
+def header(name: str, size: int, *, folder: bool = False) -> bytes:
+    """The header of one member, the same whoever writes it and when."""
     member = tarfile.TarInfo(name + "/" if folder else name)
     member.size = size
     member.mode = 0o755 if folder else 0o644
@@ -65,7 +72,7 @@ def _header(name: str, size: int, *, folder: bool = False) -> bytes:
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[IO[bytes]]:
+def replacing(path: Path) -> Iterator[IO[bytes]]:
     """A file beside *path* that takes its place, whole and synced, when the context ends well."""
     temporary = ""
     try:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from coopery import digest as _digest
-from coopery import use
+from coopery import sharing, use
 from coopery.digest import Digest
 from coopery.errors import UnsupportedError
 from coopery.home import Home
@@ -29,14 +29,33 @@ class LayoutPlace:
     def __init__(self, home: Path, run: Run | None = None) -> None:
         self._home = Home(home)
         self._run = run
+        self._verified: set[Digest] = set()
         self.name = f"oci:{self._home.images}"
 
     def exists(self, image: Digest, digest: Digest) -> Presence:
-        """Whether the image is here, whole: manifest and config read and hashed, every layer's size compared."""
+        """Whether the image is here, whole: manifest and config read and hashed, every layer's size compared.
+
+        What a group shares is believed less: there each layer is hashed too, once per process.
+        """
         try:
-            return Presence.YES if complete(self._home.images, image, digest) else Presence.NO
+            return Presence.YES if complete(self._home.images, image, digest) and self._sound(digest) else Presence.NO
         except OSError:  # the disk could not be asked; that is neither yes nor no
             return Presence.UNKNOWN
+
+    def _sound(self, manifest: Digest) -> bool:
+        """Whether the layers are what their digests say; in a group's folder, once per process, they are hashed.
+
+        A layer that is not goes, so that it is made again.
+        """
+        if not sharing.shared(self._home.images):
+            return True
+        from coopery.oci.verified import damaged
+
+        blobs = self._home.blobs
+        wrong = damaged(manifest, blobs, self._verified)
+        for layer in wrong:
+            blobs.drop(layer)
+        return not wrong
 
     def mark(self, digest: Digest) -> bool:
         """Note that the image with manifest *digest* is used now; False when it is not here. About ten microseconds."""

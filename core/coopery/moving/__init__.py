@@ -1,0 +1,1 @@
+"""Images, records and packages from one cache to another: stores, cache folders, bundles of one file."""
