@@ -18,6 +18,39 @@ from coopery.digest import Digest
 TAG: Final = "coopery.lock.v1"
 
 
+def _in_order(artifacts: Iterable[Artifact]) -> tuple[Artifact, ...]:
+    return tuple(sorted(artifacts))
+
+
+@frozen
+class Built:
+    """How a file that no index has is made: what `Artifact.built` of a wheel from source says.
+
+    Attributes:
+        source: ``git+https://host/name@COMMIT``, the URL of an archive, or the name of an archive in the artifact's
+            source. May end with ``#subdirectory=…``.
+        sha256: of the archive; empty for a repository, which the commit names.
+        tools: the exact packages that it is built with, sorted.
+    """
+
+    source: str
+    sha256: str = ""
+    tools: tuple[Artifact, ...] = field(default=(), converter=_in_order)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, for records."""
+        return {"source": self.source, "sha256": self.sha256, "tools": [tool.to_json() for tool in self.tools]}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Built:
+        """The inverse of `to_json`.
+
+        Raises:
+            TypeError, KeyError: fields that are not those.
+        """
+        return cls(data["source"], data["sha256"], [Artifact.from_json(tool) for tool in data["tools"]])
+
+
 @frozen(order=True)
 class Artifact:
     """One package file.
@@ -32,6 +65,8 @@ class Artifact:
         source: the channel or index as the definition names it; settings turn it into a URL.
         sha256: 64 hexadecimal digits.
         size: bytes of the file.
+        built: how the file is made where no index has it; *source* is then what the definition names: the
+            repository, the archive, or the index that has the source. None for a file that is fetched.
     """
 
     kind: str
@@ -43,17 +78,29 @@ class Artifact:
     source: str
     sha256: str
     size: int
+    built: Built | None = field(default=None, order=False)
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}{f' {self.build}' if self.build else ''}"
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, for records. What is not built says nothing of that, as before there was such a thing."""
+        found = asdict(self, recurse=False, filter=lambda attribute, _value: attribute.name != "built")
+        return found if self.built is None else {**found, "built": self.built.to_json()}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Artifact:
+        """The inverse of `to_json`.
+
+        Raises:
+            TypeError, KeyError: fields that are not those.
+        """
+        built = data.get("built")
+        return cls(**{**data, "built": Built.from_json(built) if built is not None else None})
+
 
 def _pairs(value: Any) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(value.items())) if isinstance(value, dict) else tuple(sorted(value))
-
-
-def _in_order(artifacts: Iterable[Artifact]) -> tuple[Artifact, ...]:
-    return tuple(sorted(artifacts))
 
 
 @frozen
@@ -85,7 +132,7 @@ class Lock:
             "platform": self.platform,
             "base": self.base,
             "facts": dict(self.facts),
-            "artifacts": [asdict(artifact) for artifact in self.artifacts],
+            "artifacts": [artifact.to_json() for artifact in self.artifacts],
         }
 
     @classmethod
@@ -98,7 +145,7 @@ class Lock:
         if data.get("tag") != TAG:
             raise ValueError(f"expected a lock with tag {TAG!r}, got {data.get('tag')!r}")
         try:
-            artifacts = [Artifact(**entry) for entry in data["artifacts"]]
+            artifacts = [Artifact.from_json(entry) for entry in data["artifacts"]]
             return cls(data["platform"], _digest.parse(data["base"]), data["facts"], artifacts)
         except (KeyError, TypeError) as exc:
             raise ValueError(f"not a lock: {exc}") from exc
@@ -118,6 +165,8 @@ class Move:
             return f"+ {self.after}"
         if self.after is None:
             return f"- {self.before}"
+        if self.after.built is not None and str(self.before) == str(self.after):
+            return f"  {self.before} -> built from {self.after.built.source}"
         return f"  {self.before} -> {self.after.version}{f' {self.after.build}' if self.after.build else ''}"
 
 

@@ -19,7 +19,7 @@ from attrs import field, frozen
 
 from coopery.definition import Environment
 from coopery.errors import LockFileError, NotFound, Problem, UsageError
-from coopery.lock import Artifact, Lock
+from coopery.lock import Artifact, Built, Lock
 from coopery.lockfile_text import Unreadable, write
 from coopery.redact import masked
 
@@ -204,8 +204,15 @@ def _package(artifact: Artifact) -> dict[str, Any]:
         "file": artifact.file_name,
         "hash": f"sha256:{artifact.sha256}",
         "size": artifact.size,
+        "built": _built(artifact.built) if artifact.built is not None else "",
     }
     return {name: value for name, value in fields.items() if value != ""}
+
+
+def _built(built: Built) -> dict[str, Any]:
+    """How a package is made that no index has."""
+    hashed = {"hash": f"sha256:{built.sha256}"} if built.sha256 else {}
+    return {"source": built.source, **hashed, "tools": [_package(tool) for tool in built.tools]}
 
 
 def _masked(value: Any) -> Any:

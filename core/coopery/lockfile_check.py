@@ -13,7 +13,7 @@ from typing import Any, Final
 from coopery import platform as _platform
 from coopery.digest import Digest
 from coopery.errors import LockFileError, Problem
-from coopery.lock import Artifact, Lock
+from coopery.lock import Artifact, Built, Lock
 from coopery.lockfile import TAG_KEY, Locked, LockFile
 from coopery.lockfile_text import Block, Items
 from coopery.read.node import child_path, quoted
@@ -36,6 +36,7 @@ _GRAMMARS: Final[dict[str, tuple[re.Pattern[str], str]]] = {
     "version": (_WORD, "a version"),
     "build": (_WORD, "a build string"),
     "subdir": (re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*"), "a subdir"),
+    "source": (re.compile(r"[A-Za-z0-9](\S*\S)?"), "a repository, the URL of an archive, or the name of one"),
     "from": (re.compile(r"[^\s-](.*\S)?"), "a channel or an index, with no user in it"),
     "file": (_WORD, "a file name"),
     "hash": (_HASH, "sha256: and 64 lower-case hexadecimal digits"),
@@ -111,7 +112,7 @@ class _Check:
                 return
             yield from self._packages(kind, packages, where)
 
-    def _packages(self, kind: str, packages: Items, path: str) -> Iterator[Artifact]:
+    def _packages(self, kind: str, packages: Items, path: str, *, nested: bool = False) -> Iterator[Artifact]:
         seen: dict[str, int] = {}
         for number, (line, package) in enumerate(zip(packages.lines, packages, strict=True)):
             where = f"{path}[{number}]"
@@ -120,6 +121,8 @@ class _Check:
             artifact = self._artifact(kind, package, line, where)
             if artifact is None:
                 continue
+            if nested and artifact.built is not None:
+                self._note(line, where, f"{artifact.name}: what packages are built with is not built itself")
             first = seen.setdefault(artifact.name, line)
             if first != line:
                 message = f"{artifact.name} stands twice, first on line {first}"
@@ -127,9 +130,12 @@ class _Check:
             yield artifact
 
     def _artifact(self, kind: str, package: Block, line: int, path: str) -> Artifact | None:
-        if not self._keys(package, line, path, _NEEDED, optional=("build", "subdir")):
+        if not self._keys(package, line, path, _NEEDED, optional=("build", "subdir", "built")):
             return None
-        good = True
+        good, built = True, None
+        if "built" in package:
+            built = self._built(kind, package["built"], package.lines["built"], f"{path}.built")
+            good = built is not None
         for name, value in package.items():
             at, where = package.lines[name], f"{path}.{name}"
             if name == "size":
@@ -149,6 +155,24 @@ class _Check:
             source=package["from"],
             sha256=package["hash"].partition(":")[2],
             size=package["size"],
+            built=built,
+        )
+
+    def _built(self, kind: str, block: Any, line: int, path: str) -> Built | None:
+        """How a package is made; None after noting problems."""
+        if not self._is(block, Block, line, path, "a mapping") or not self._keys(
+            block, line, path, ("source", "tools"), optional=("hash",)
+        ):
+            return None
+        good = True
+        for name in block.keys() & _GRAMMARS.keys():
+            grammar, what = _GRAMMARS[name]
+            good &= self._text(block[name], grammar, what, block.lines[name], f"{path}.{name}")
+        tools, where, at = block["tools"], f"{path}.tools", block.lines["tools"]
+        if not self._is(tools, Items, at, where, "a list of packages") or not good:
+            return None
+        return Built(
+            block["source"], block.get("hash", "").partition(":")[2], self._packages(kind, tools, where, nested=True)
         )
 
     def _size(self, value: Any, line: int, path: str) -> bool:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from attrs import field, frozen
 
 from coopery.backend import Workshop
+from coopery.inside import Inside
 from coopery.layer import Tree
 from coopery.lock import Artifact
 from coopery.target import Provided, Resolved
@@ -32,12 +33,15 @@ class Section:
         prefer: artifacts of an older lock, to stay with where they still fit.
         asked: for `Materializer.unmet`, the section that the lock was made from, as plain data
             (`coopery.key.identity`); None where that is not known.
+        inside: runs programs in the image as far as it is made, for packages that must be built from source; None
+            where no image is being made, as when a lock is only compared with a definition.
     """
 
     content: Any
     root: Path = field(factory=Path, eq=False)
     prefer: tuple[Artifact, ...] = ()
     asked: Any = None
+    inside: Inside | None = field(default=None, eq=False, repr=False)
 
 
 class Materializer(Protocol):
@@ -94,6 +98,26 @@ class Materializer(Protocol):
 
     def close(self) -> None:
         """Release processes and files. Called once, when the build is over, however it ended."""
+        ...
+
+
+@runtime_checkable
+class Remaker(Protocol):
+    """What a materializer may also be able to do: make files that no index has, from the sources that a lock names."""
+
+    def remake(
+        self, section: Section, artifacts: Sequence[Artifact], target: Resolved, provided: Provided
+    ) -> tuple[Artifact, ...]:
+        """*artifacts*, those with ``built`` made again where they are not here. Asked before `Materializer.trees`.
+
+        What is made may have another sha256 than the lock says, since few builds are reproducible: the answer then
+        has the new one, everything else of the artifact is as it was, and core tells, or refuses where the lock is
+        binding (``--frozen``).
+
+        Raises:
+            UnsupportedError: something must be made, and the backend runs nothing.
+            PackageError, StepFailed: a source cannot be had, or does not build.
+        """
         ...
 
 

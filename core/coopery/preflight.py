@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-
 from coopery.backend import Abilities
 from coopery.definition import (
     CopyStep,
@@ -14,7 +11,7 @@ from coopery.definition import (
     ScratchBase,
     WorkdirStep,
 )
-from coopery.engines.needs import needs
+from coopery.engines.needs import FROM_SOURCE, builds_packages, from_source, needs
 from coopery.errors import DefinitionError, PluginError, Problem, UnsupportedError
 from coopery.plugins import Plugins
 
@@ -27,8 +24,6 @@ _REMEDIES = {
 """What to do where no installed backend has an ability."""
 
 _WHEEL = "build a wheel of it into a folder, and name that folder under pip.find_links"
-_CODE = re.compile(r"(?:^|@\s*)(?:(?:git|hg|svn|bzr)\+|https?://(?![^\s#?]*\.whl(?:[\s;#?]|$)))")
-"""What a requirement is that names code, not a wheel: a repository, or the URL of any other file."""
 
 
 def check(environment: Environment, backend: str, plugins: Plugins) -> None:
@@ -46,13 +41,15 @@ def check(environment: Environment, backend: str, plugins: Plugins) -> None:
         )
     classes = plugins.backends()
     abilities = plugins.backend(backend).abilities
+    if not builds_packages(abilities):
+        able = [name for name, other in classes.items() if builds_packages(other.abilities)]
+        for place in from_source(environment):
+            raise UnsupportedError(backend, FROM_SOURCE, place, able, remedy=_WHEEL)
     for ability, field_path in needs(environment):
         if not getattr(abilities, ability):
             others = [name for name, other in classes.items() if getattr(other.abilities, ability)]
             raise UnsupportedError(backend, ability, field_path, others, remedy=_REMEDIES.get(ability, ""))
     _check_platform(environment, backend, abilities)
-    for place in _from_source(environment):
-        raise UnsupportedError(backend, "build packages from source", place, remedy=_WHEEL)
     if isinstance(environment.base, DebianBase):
         plugins.base_source("debian")
     for section in sections(environment):
@@ -71,20 +68,6 @@ def sections(environment: Environment) -> tuple[str, ...]:
 def _has_files(environment: Environment) -> bool:
     makers = (RunStep, CopyStep, WorkdirStep)
     return bool(sections(environment)) or any(isinstance(step, makers) for step in environment.steps)
-
-
-def _from_source(environment: Environment) -> Iterator[str]:
-    """Where packages are asked for that only building could give: ``FILE:LINE:COLUMN: $.pip…``."""
-    pip = environment.pip
-    if pip is None:
-        return
-    for name in ("requirements", "constraints"):
-        for text in getattr(pip, name):
-            if _CODE.search(text):
-                yield f"{environment.places(text) or f'$.pip.{name}'}: {text}"
-    for name in pip.no_binary:
-        if name != ":none:":
-            yield f"$.pip.no_binary: {name}"
 
 
 def _check_platform(environment: Environment, backend: str, abilities: Abilities) -> None:

@@ -15,23 +15,33 @@ from attrs import evolve, frozen
 from coopery.errors import BaseError, PluginError
 from coopery.events import Emit, StageFinished, StageStarted
 from coopery.lock import Artifact, Lock
-from coopery.materializer import Configuration, Materializer, Section
+from coopery.materializer import Configuration, Materializer, Remaker, Section
 from coopery.preflight import sections
 from coopery.target import Facts, Provided, Resolved
 
 if TYPE_CHECKING:
     from coopery.build import Builder
     from coopery.definition import Environment
+    from coopery.inside import Inside
     from coopery.layer import Tree
 
 
 @frozen
 class Contents:
-    """What stage 2 puts into an image: trees to cut, and what they change in the config."""
+    """What stage 2 puts into an image: trees to cut, what they change in the config, and what it all is.
+
+    Attributes:
+        lock: the one that was asked for; files that had to be made again may have another sha256 in it.
+    """
 
     trees: tuple[Tree, ...]
     configuration: Configuration
     provided: Provided
+    lock: Lock
+
+
+OpenInside = Callable[["Lock", Callable[[], Contents]], "Inside"]
+"""Makes what a section runs programs with, from the packages below it: their part of the lock, and their contents."""
 
 
 @frozen
@@ -44,6 +54,7 @@ class Bench:
         emit: told of stages.
         key: of the build.
         release: called once they are closed: gives back what was lent to them.
+        inside: lets them run programs in the image as far as it is made; None where no image is being made.
     """
 
     environment: Environment
@@ -51,6 +62,7 @@ class Bench:
     emit: Emit
     key: str
     release: Callable[[], None] = lambda: None
+    inside: OpenInside | None = None
 
     def __enter__(self) -> Bench:
         return self
@@ -74,8 +86,9 @@ class Bench:
         self.emit(StageStarted(key=self.key, stage="lock", detail=", ".join(m.name for m in self.materializers)))
         artifacts: list[Artifact] = []
         provided = Provided()
-        for materializer in self.materializers:
-            section = self._section(materializer, prefer)
+        for number, materializer in enumerate(self.materializers):
+            below = Lock(target.platform, target.base, target.used(), artifacts)
+            section = self._section(materializer, prefer, self._inside(number, below, target))
             resolution = materializer.resolve(section, target, provided)
             artifacts += resolution.artifacts
             provided = resolution.provided
@@ -86,15 +99,30 @@ class Bench:
 
     def contents(self, lock: Lock, target: Resolved) -> Contents:
         """Fetch the artifacts of *lock* and describe what they put below the prefix."""
+        return self._contents(lock, target, len(self.materializers))
+
+    def _contents(self, lock: Lock, target: Resolved, count: int) -> Contents:
+        """Those of the first *count* materializers."""
         trees: list[Tree] = []
+        known = {materializer.name for materializer in self.materializers[:count]}
+        done = [artifact for artifact in lock.artifacts if artifact.kind not in known]
         configuration = Configuration()
         provided = Provided()
-        for materializer in self.materializers:
-            section, artifacts = self._section(materializer, None), lock.of_kind(materializer.name)
+        for number, materializer in enumerate(self.materializers[:count]):
+            below = evolve(lock, artifacts=done)
+            section = self._section(materializer, None, self._inside(number, below, target))
+            artifacts = lock.of_kind(materializer.name)
+            if isinstance(materializer, Remaker):
+                artifacts = materializer.remake(section, artifacts, target, provided)
+            done += artifacts
             trees += materializer.trees(section, artifacts, target, provided)
             configuration = merge(configuration, materializer.environment(artifacts, target, provided))
             provided = materializer.provides(artifacts, target, provided)
-        return Contents(tuple(trees), configuration, provided)
+        return Contents(tuple(trees), configuration, provided, evolve(lock, artifacts=done))
+
+    def _inside(self, number: int, below: Lock, target: Resolved) -> Inside | None:
+        """What the materializer with *number* runs programs with, on the packages *below*."""
+        return self.inside(below, lambda: self._contents(below, target, number)) if self.inside is not None else None
 
     def unmet(
         self,
@@ -124,9 +152,10 @@ class Bench:
             provided = materializer.provides(artifacts, target, provided)
         return tuple(found)
 
-    def _section(self, materializer: Materializer, prefer: Lock | None) -> Section:
+    def _section(self, materializer: Materializer, prefer: Lock | None, inside: Inside | None = None) -> Section:
         content = getattr(self.environment, materializer.name)
-        return Section(content, self.environment.root, prefer.of_kind(materializer.name) if prefer else ())
+        before = prefer.of_kind(materializer.name) if prefer else ()
+        return Section(content, self.environment.root, before, inside=inside)
 
 
 def bench_of(builder: Builder, environment: Environment, key: str) -> Bench:
@@ -144,10 +173,11 @@ def bench(
     emit: Emit,
     key: str,
     release: Callable[[], None] = lambda: None,
+    inside: OpenInside | None = None,
 ) -> Bench:
     """The materializers that *environment* needs, made by *make*, in an order that each agrees with."""
     wanted = {name: classes[name] for name in sections(environment)}
-    return Bench(environment, tuple(make(cls) for cls in in_order(wanted)), emit, key, release)
+    return Bench(environment, tuple(make(cls) for cls in in_order(wanted)), emit, key, release, inside)
 
 
 def in_order(classes: Mapping[str, type[Materializer]]) -> tuple[type[Materializer], ...]:

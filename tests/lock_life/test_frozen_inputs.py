@@ -29,6 +29,10 @@ UNPINNED: dict[str, tuple[dict[str, Any], str]] = {
     "conda packages, however exact": ({"conda": CONDA}, r"environment\.lock is not there"),
     "conda packages on a digest": ({"base": DIGEST, "conda": CONDA}, r"environment\.lock is not there"),
     "pip packages": ({"base": DIGEST, "pip": PIP}, r"environment\.lock is not there"),
+    "a branch of a repository": (
+        {"base": DIGEST, "pip": [f"sample @ git+https://{NOWHERE}/team/sample@main"]},
+        r"environment\.lock is not there",
+    ),
     "conda's and pip's": ({"base": TAG, "conda": CONDA, "pip": PIP}, r"environment\.lock is not there"),
 }
 
@@ -61,8 +65,8 @@ def test_it_is_refused_before_anything_is_fetched(
     assert events == []
 
 
-@pytest.mark.parametrize("ref", ["@main", "@v1.0", "", "@HEAD", "@abcdef"])
-def test_a_ref_that_can_move_is_no_definition(tmp_path: Path, ref: str) -> None:
+@pytest.mark.parametrize("ref", ["", "@", "@-main", "@a..b"])
+def test_a_repository_with_no_ref_is_no_definition(tmp_path: Path, ref: str) -> None:
     with pytest.raises(DefinitionError, match="commit"):
         define(tmp_path, pip=[f"sample @ git+https://{NOWHERE}/team/sample{ref}"])
 

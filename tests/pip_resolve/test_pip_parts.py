@@ -71,7 +71,11 @@ def test_urls(text: str, name: str, url: str, hashes: tuple[str, ...]) -> None:
         "a @ file:///a-1-py3-none-any.whl",
         "a @ https://h/a.whl",
         "a >>= 1",
-        "https://h/a.tar.gz",
+        "https://h/a.exe",
+        "a @ https://h/a.deb",
+        "hg+https://h/a@1234567",
+        "git+file:///a@1234567",
+        "git+ext::sh@1234567",
     ],
 )
 def test_requirements_that_cannot_be(text: str) -> None:
@@ -80,9 +84,28 @@ def test_requirements_that_cannot_be(text: str) -> None:
     assert caught.value.requirements == (text,)
 
 
+@pytest.mark.parametrize(
+    ("text", "name", "url", "guessed"),
+    [
+        ("git+https://h/o/some.name.git@v1", "some-name", "git+https://h/o/some.name.git@v1", True),
+        ("git+ssh://git@h/o/n@v1#egg=Foo&subdirectory=a/b", "foo", "git+ssh://git@h/o/n@v1#subdirectory=a/b", True),
+        ("x[e] @ git+https://h/o/n@v1", "x", "git+https://h/o/n@v1", False),
+        ("https://h/b_c-1.0.tar.gz#sha256=00", "b-c", "https://h/b_c-1.0.tar.gz", True),
+        ("b @ https://h/x.zip?a=b#subdirectory=y", "b", "https://h/x.zip?a=b#subdirectory=y", False),
+        ("git+https://h/@v1", "unnamed", "git+https://h/@v1", True),
+    ],
+)
+def test_sources(text: str, name: str, url: str, guessed: bool) -> None:
+    wanted = parse(text)
+    assert (wanted.name, wanted.url, wanted.guessed, wanted.is_source) == (name, url, guessed, True)
+    known = wanted.called("True-Name")
+    assert (known.name, known.url, known.guessed) == ("true-name", url, False)
+    assert known.requirement.extras == wanted.requirement.extras
+
+
 def test_all_of_them_at_once() -> None:
     with pytest.raises(ResolveError) as caught:
-        parse_all(["git+https://h/a@1234567", "fine", "b @ https://h/b.zip"])
+        parse_all(["svn+https://h/a@1234567", "fine", "b @ https://h/b.rar"])
     assert len(caught.value.requirements) == 2
 
 

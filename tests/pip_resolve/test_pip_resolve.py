@@ -245,7 +245,7 @@ def test_the_sentinel_can_be_seen(shelf: Shelf, tmp_path: Path) -> None:
     ["git+https://example.org/a/b@0123456789", "a @ https://example.org/a-1.0.tar.gz", "https://example.org/a.zip"],
 )
 def test_code_is_refused_by_name(desk: Desk, requirement: str) -> None:
-    with pytest.raises(ResolveError, match="must be built from source") as caught:
+    with pytest.raises(ResolveError, match="must be built from source, and nothing can be built here") as caught:
         desk.resolve("fine", requirement)
     assert caught.value.requirements == (requirement,)
 

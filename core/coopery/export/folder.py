@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from coopery.blobs import BlobStore
     from coopery.export.recipe import Recipe
     from coopery.layer import Layer
-    from coopery.lock import Lock
+    from coopery.lock import Artifact, Lock
     from coopery.settings import Settings
 
 BASE: Final = "base.tar"
@@ -97,10 +97,20 @@ def write_sources(lock: Lock | None, settings: Settings, folder: Path) -> tuple[
         (folder / "explicit.txt").write_text("\n".join(("@EXPLICIT", *lines, "")), encoding="utf-8")
         written.append("explicit.txt")
     if wheels := lock.of_kind("pip"):
-        lines = [f"{one.name}=={one.version} --hash=sha256:{one.sha256}" for one in wheels]
+        lines = [_requirement(one) for one in wheels]
         (folder / "requirements.txt").write_text("\n".join((*lines, "")), encoding="utf-8")
         written.append("requirements.txt")
     return tuple(written)
+
+
+def _requirement(artifact: Artifact) -> str:
+    """One package of pip's; of one that was built, its source. A repository has no hash but its commit."""
+    built = artifact.built
+    named = f"{artifact.name}=={artifact.version}"
+    if built is None:
+        return f"{named} --hash=sha256:{artifact.sha256}"
+    asked = f"{artifact.name} @ {masked(built.source)}" if "://" in built.source else named
+    return f"{asked} --hash=sha256:{built.sha256}" if built.sha256 else asked
 
 
 def _label(layer: Layer) -> str:

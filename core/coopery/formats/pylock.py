@@ -18,6 +18,7 @@ from coopery.formats import urls
 from coopery.formats.fields import Fields, finish
 from coopery.formats.imported import Imported, Wanted, normalized
 from coopery.formats.toml_text import parse
+from coopery.lock import Built
 from coopery.read.node import quoted
 from coopery.read.reading import Mistake, Reading
 
@@ -142,7 +143,7 @@ def write(packages: Sequence[Located], python: str = "") -> str:
     """A ``pylock.toml`` of *packages*, by name.
 
     Args:
-        packages: wheels.
+        packages: wheels, and what is built from source.
         python: full version that they were chosen for, ``3.12.4``; empty: unknown.
     """
     lines = [f'lock-version = "{VERSION}"']
@@ -163,12 +164,30 @@ def _lines(package: Located) -> Iterator[str]:
     yield f"version = {_text(artifact.version)}"
     if package.requires_python:
         yield f"requires-python = {_text(package.requires_python)}"
+    if artifact.built is not None:
+        yield from _source(package, artifact.built)
+        return
     file = f"url = {_text(package.url)}, size = {artifact.size}, hashes = {{ sha256 = {_text(artifact.sha256)} }}"
     if package.index:
         yield f"index = {_text(package.index)}"
         yield f"wheels = [{{ name = {_text(artifact.file_name)}, {file} }}]"
     else:
         yield f"archive = {{ {file} }}"
+
+
+def _source(package: Located, built: Built) -> Iterator[str]:
+    """What is built from source: other tools build it again, each with tools of its own choice."""
+    address, _, subdirectory = built.source.partition("#subdirectory=")
+    below = f", subdirectory = {_text(subdirectory)}" if subdirectory else ""
+    hashes = f"hashes = {{ sha256 = {_text(built.sha256)} }}"
+    if address.startswith("git+"):
+        url, _, commit = address.removeprefix("git+").rpartition("@")
+        yield f'vcs = {{ type = "git", url = {_text(url)}, commit-id = {_text(commit)}{below} }}'
+    elif package.index:
+        yield f"index = {_text(package.index)}"
+        yield f"sdist = {{ name = {_text(address)}, url = {_text(package.url)}, {hashes} }}"
+    else:
+        yield f"archive = {{ url = {_text(package.url)}, {hashes}{below} }}"
 
 
 def _text(value: str) -> str:

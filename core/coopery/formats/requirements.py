@@ -84,10 +84,17 @@ def _line(line: str, node: Node) -> Listed | None:
 
 
 def write(packages: Sequence[Located]) -> str:
-    """Requirements with hashes, by name; files that stand in no index by their URL."""
+    """Requirements with hashes, by name; files that stand in no index by their URL.
+
+    What is built from source has the hash of its archive; a repository has none, its commit names it.
+    """
     lines = ["# The exact files of one lock, by `coopery lock`."]
     for package in sorted(packages, key=lambda one: (one.artifact.name, one.artifact.file_name)):
         artifact = package.artifact
         asked = f"{artifact.name}=={artifact.version}" if package.index else f"{artifact.name} @ {package.url}"
-        lines += [f"{asked} \\", f"    --hash=sha256:{artifact.sha256}"]
+        sha256 = artifact.sha256
+        if artifact.built is not None:
+            asked += "".join(artifact.built.source.partition("#subdirectory=")[1:])
+            sha256 = artifact.built.sha256
+        lines += [f"{asked} \\", f"    --hash=sha256:{sha256}"] if sha256 else [asked]
     return "\n".join(lines) + "\n"

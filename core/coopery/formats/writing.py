@@ -49,6 +49,12 @@ def write(form: str, outline: Outline) -> bytes:
         raise UsageError(f"{form!r} is no format that locks are written in", remedy=f"known are {', '.join(FORMS)}")
     if others := sorted({one.artifact.kind for one in outline.packages} - set(FORMS[form])):
         raise UsageError(f"the format {form!r} has no room for packages of {' and '.join(others)}")
+    built = [str(one.artifact) for one in outline.packages if one.artifact.built is not None]
+    if built and form not in (pylock.FORM, requirements.FORM):
+        raise UsageError(
+            f"the format {form!r} has no room for packages that are built from source: {', '.join(built)}",
+            remedy=f"write these to {pylock.FORM!r}: --only pip",
+        )
     match form:
         case pixi.FORM:
             text = pixi_out.write(outline.platform, outline.channels, outline.indexes, outline.packages)

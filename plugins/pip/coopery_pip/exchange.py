@@ -99,7 +99,8 @@ class Desk:
     def _located(self, artifact: Artifact, url: str) -> Located:
         source = next((one for one in self.sources if one.name == artifact.source), None)
         links = self.indexes.links(source, artifact.name) if source is not None else ()
-        link = next((one for one in links if one.file_name == artifact.file_name), None)
+        name = artifact.built.source if artifact.built is not None else artifact.file_name
+        link = next((one for one in links if one.file_name == name), None)
         return Located(
             artifact,
             without_user(url),

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from attrs import frozen
@@ -14,8 +14,9 @@ from attrs import frozen
 from coopery.bytecode import Compiled, Module
 from coopery.errors import PackageError
 from coopery.layer import Entry
-from coopery.lock import Artifact
+from coopery.lock import Artifact, Built
 from coopery_pip import record
+from coopery_pip.code import GIT, SUBDIRECTORY, repository_of
 from coopery_pip.entry_points import with_interpreter
 from coopery_pip.layout import Layout
 from coopery_pip.record import Line
@@ -98,10 +99,8 @@ class Installed:
     def _metadata(self) -> dict[str, bytes]:
         """What an installer writes beside the wheel's own metadata."""
         found = {self._dist_info("INSTALLER"): _INSTALLER}
-        if url := direct_url(self.artifact):
-            info = {"hash": f"sha256={self.artifact.sha256}", "hashes": {"sha256": self.artifact.sha256}}
-            document = {"archive_info": info, "url": url}
-            found[self._dist_info("direct_url.json")] = json.dumps(document, sort_keys=True).encode()
+        if document := direct_url_document(self.artifact):
+            found[self._dist_info("direct_url.json")] = document
         return found
 
     def _modules(self, placed: dict[str, File]) -> list[str]:
@@ -131,6 +130,34 @@ class Installed:
 
     def _absolute(self, path: str) -> str:
         return f"{self.layout.prefix.strip('/')}/{path}"
+
+
+def direct_url_document(artifact: Artifact) -> bytes:
+    """What ``direct_url.json`` says: where a wheel was asked for by its URL, or built from a source that was.
+
+    Empty where an index was asked. Source: "direct URL data structure" of the Python Packaging User Guide (PEP 610).
+    """
+    document: dict[str, Any] = {}
+    if artifact.built is not None:
+        document = _built_url(artifact.built)
+    elif url := direct_url(artifact):
+        document = {"archive_info": _hashes(artifact.sha256), "url": url}
+    return json.dumps(document, sort_keys=True).encode() if document else b""
+
+
+def _built_url(built: Built) -> dict[str, Any]:
+    address, _, subdirectory = built.source.partition(SUBDIRECTORY)
+    below = {"subdirectory": subdirectory} if subdirectory else {}
+    if address.startswith(GIT):
+        url, commit, _ = repository_of(address)
+        return {"url": url, "vcs_info": {"vcs": "git", "commit_id": commit}, **below}
+    if "://" in address:
+        return {"url": address, "archive_info": _hashes(built.sha256), **below}
+    return {}
+
+
+def _hashes(sha256: str) -> dict[str, Any]:
+    return {"hash": f"sha256={sha256}", "hashes": {"sha256": sha256}}
 
 
 def direct_url(artifact: Artifact) -> str:

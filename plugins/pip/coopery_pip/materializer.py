@@ -13,6 +13,7 @@ from coopery.backend import Workshop
 from coopery.errors import PackageError, ResolveError
 from coopery.events import Stage, Warned
 from coopery.exchange import Listed, Located
+from coopery.home import Home
 from coopery.layer import Tree
 from coopery.lock import Artifact
 from coopery.materializer import Configuration, Resolution, Section
@@ -23,6 +24,7 @@ from coopery.wire.login import without_user
 from coopery_pip import uv
 from coopery_pip.access import Access
 from coopery_pip.choose import KIND, Chooser
+from coopery_pip.code import GIT, SUBDIRECTORY
 from coopery_pip.cuda import newer
 from coopery_pip.exchange import Desk
 from coopery_pip.index import Indexes
@@ -35,6 +37,7 @@ from coopery_pip.wheels import Meter, Wheels, in_parallel
 
 if TYPE_CHECKING:
     from coopery.wire.http import Http
+    from coopery_pip.bench import Bench
 
 
 _REMOTE: Final = ("https://", "http://")
@@ -48,7 +51,9 @@ class PipMaterializer:
     shelves: ClassVar[tuple[Shelf, ...]] = (
         Shelf("packages/pip", "packages", "artifact", fetched=True),
         Shelf("wheels", "unpacked wheels", "artifact", fetched=True),
-        Shelf("packages/uv", "indexes of packages", names=r".+", fetched=True),
+        Shelf("packages/pip-sources", "sources of packages", fetched=True, own=True),
+        Shelf("packages/pip-built", "findings about builds of packages", own=True),
+        Shelf("packages/uv", "indexes of packages", names=r".+", fetched=True, own=True),
     )
 
     def __init__(self, workshop: Workshop) -> None:
@@ -60,9 +65,9 @@ class PipMaterializer:
         if not section.content.requirements:
             return Resolution((), self.provides((), target, provided))
         meter = self._meter("lock", 0)
-        artifacts = self._resolver(self._sources(section)).resolve(
-            section.content, machine(target, provided), provided.surveyed(), section.prefer, meter.step
-        )
+        bench = self._bench(section, target, provided, meter)
+        resolver = evolve(bench.resolver, builds=bench.builds if section.inside is not None else None)
+        artifacts = resolver.resolve(section.content, bench.machine, provided.surveyed(), section.prefer, meter.step)
         for line in newer(artifacts, target.cuda):
             self._workshop.emit(Warned(message=line))
         return Resolution(artifacts, self.provides(artifacts, target, provided))
@@ -96,6 +101,20 @@ class PipMaterializer:
         self._fetch(section, artifacts)
         return tree.trees(self._workshop, self._files(artifacts), target, provided)
 
+    def remake(
+        self, section: Section, artifacts: Sequence[Artifact], target: Resolved, provided: Provided
+    ) -> tuple[Artifact, ...]:
+        """Wheels that no index has, built again where they are not here; see `coopery.materializer.Remaker`."""
+        built = {one for one in self._wheels.missing(artifacts) if one.built is not None}
+        if not built:
+            return tuple(artifacts)
+        meter = self._meter("layers", 0)
+        bench = self._bench(section, target, provided, meter)
+        named = [one.source.removeprefix(GIT) for one in built]
+        access = Access(self._sources(section), [url for url in named if url.startswith(_REMOTE)])
+        builds = bench.builds(access)
+        return tuple(builds.kept(one) if one in built else one for one in artifacts)
+
     def environment(
         self,
         artifacts: Sequence[Artifact],  # noqa: ARG002 - the protocol's; no wheel says anything of the config
@@ -120,7 +139,7 @@ class PipMaterializer:
     def describe(self, section: Section, artifacts: Sequence[Artifact]) -> tuple[Located, ...]:
         """What other tools want to read about *artifacts*; see `coopery.exchange.Exchange`."""
         desk = self._desk(section, ())
-        urls = in_parallel(lambda one: _located(one, desk.sources, desk.indexes, self._urls), artifacts)
+        urls = in_parallel(lambda one: _located(_listed(one), desk.sources, desk.indexes, self._urls), artifacts)
         return desk.describe(artifacts, dict(zip(artifacts, urls, strict=True)))
 
     def sources(self, section: Section) -> tuple[str, ...]:
@@ -155,7 +174,7 @@ class PipMaterializer:
 
     def _desk(self, section: Section, wanted: Sequence[Wanted]) -> Desk:
         found = self._sources(section)
-        access = Access(found, [one.url for one in wanted if one.url])
+        access = Access(found, [one.asked_url for one in wanted if one.asked_url])
         return Desk(wanted, found, Indexes(self._http, access), self._wheels, access)
 
     def _meter(self, stage: Stage, total: int) -> Meter:
@@ -165,9 +184,29 @@ class PipMaterializer:
         return sources(section.content, section.root, self._workshop.settings)
 
     def _resolver(self, found: Sequence[Source]) -> Resolver:
-        cache = self._workshop.home / "packages" / "uv"
+        cache = Home(self._workshop.home).own / "packages" / "uv"
         solver = uv.Uv(uv.find(), cache, child_env(self._workshop.settings))
         return Resolver(solver, self._wheels, self._workshop.staging, self._http, found, self._urls)
+
+    def _bench(self, section: Section, target: Resolved, provided: Provided, meter: Meter) -> Bench:
+        from coopery_pip.bench import Bench  # not before something is resolved
+
+        found = self._sources(section)
+
+        def find(artifact: Artifact, access: Access) -> str:
+            return _located(_listed(artifact), found, Indexes(self._http, access), {})
+
+        return Bench(
+            self._workshop,
+            section,
+            target,
+            provided.interpreter or target.facts.python or "",
+            machine(target, provided),
+            self._resolver(found),
+            find,
+            lambda tools: self._fetch(section, tools),
+            meter.step,
+        )
 
     def _fetch(self, section: Section, artifacts: Sequence[Artifact]) -> None:
         missing = self._wheels.missing(artifacts)
@@ -183,11 +222,28 @@ class PipMaterializer:
         return [(artifact, self._wheels.path(artifact.sha256)) for artifact in artifacts]
 
 
+def _listed(artifact: Artifact) -> Artifact:
+    """What an index, or a URL, has of *artifact*: its source, where it is built from one."""
+    built = artifact.built
+    if built is None:
+        return artifact
+    address = built.source.partition(SUBDIRECTORY)[0]
+    if "://" in address:
+        return evolve(artifact, source=address, file_name=file_name(address), sha256=built.sha256, built=None)
+    return evolve(artifact, file_name=address, sha256=built.sha256, built=None)
+
+
 def _located(artifact: Artifact, found: Sequence[Source], indexes: Indexes, urls: dict[str, str]) -> str:
     if artifact.sha256 in urls:
         return urls[artifact.sha256]
+    if artifact.built is not None:
+        raise PackageError(
+            artifact.file_name, f"is built from {artifact.built.source}, and was taken away while it was needed"
+        )
     source = next((one for one in found if one.name == artifact.source), None)
     if source is None:
+        if artifact.source.startswith(GIT):
+            return artifact.source
         if artifact.source.startswith(_REMOTE) and file_name(artifact.source) == artifact.file_name:
             return artifact.source
         raise PackageError(artifact.file_name, f"comes from {artifact.source}, which the definition does not name")

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from packaging.utils import canonicalize_name
 
+from coopery import sharing
 from coopery.blobs import disk_error
 from coopery.definition import Pip
 from coopery.errors import NetworkError, ResolveError
@@ -28,10 +29,14 @@ from coopery_pip.machine import Machine
 from coopery_pip.pylock import Package
 from coopery_pip.requirement import Wanted, parse_all
 from coopery_pip.sources import Source
+from coopery_pip.unbuilt import Unbuilt, kept_names
 from coopery_pip.wheels import Step, Wheels, in_parallel
 
 if TYPE_CHECKING:
     from coopery.wire.http import Http
+    from coopery_pip.builds import Builds
+
+_WITH_A_BUILD: Final = "lock it with a build (coopery lock), on a backend that runs steps; or name a wheel"
 
 
 @frozen
@@ -45,6 +50,7 @@ class Resolver:
         http: core's transport.
         sources: where wheels may come from, in order.
         urls: sha256 → where that file is now; filled here.
+        builds: makes wheels of sources, given how their hosts are asked; None where only wheels are taken.
     """
 
     uv: _uv.Uv
@@ -53,6 +59,7 @@ class Resolver:
     http: Http = field(repr=False)
     sources: Sequence[Source]
     urls: dict[str, str] = field(factory=dict, repr=False)
+    builds: Callable[[Access], Builds] | None = field(default=None, repr=False)
 
     def resolve(
         self,
@@ -81,10 +88,14 @@ class Resolver:
         constraints = [one for one in parse_all(content.constraints) if one.applies(machine.markers)]
         if not wanted:
             return ()
-        check_against(conda, wanted)
-        access = Access(self.sources, [one.url for one in (*wanted, *constraints) if one.url])
+        check_against(conda, [one for one in wanted if not one.guessed])
+        access = Access(self.sources, [one.asked_url for one in (*wanted, *constraints) if one.asked_url])
         indexes = Indexes(self.http, access)
-        direct = self._direct([*wanted, *constraints], machine, access, step)
+        builds = self.builds(access) if self.builds is not None else None
+        built = self._built([*wanted, *constraints], builds)
+        wanted, constraints = _settled(wanted, built), _settled(constraints, built)
+        check_against(conda, wanted)
+        direct = self._direct([*wanted, *constraints], built, machine, access, step)
         with self._scratch() as folder:
             names = _linked(direct, self.wheels, folder)
             question = _uv.Question(
@@ -97,11 +108,42 @@ class Resolver:
             )
             if prefer:
                 pylock.write(prefer, question.output)
-            packages = self._asked(question, access, environ, wanted, conda, indexes)
+            unbuilt = Unbuilt(content, wanted, machine, self.sources, indexes, self.wheels, builds, folder)
+            unbuilt.show(kept_names(prefer, self.sources))
+            packages = self._packages(question, unbuilt, access, environ, conda)
         chooser = Chooser(machine, self.sources, indexes, self.wheels, self.http, access, self.urls)
         named = {one.name: one for one in (*constraints, *wanted) if one.hashes}
-        chosen = chooser.artifacts([package for package in packages if not package.direct], named, prefer)
-        return tuple(sorted((*chosen, *(direct[package.name] for package in packages if package.name in direct))))
+        made = [artifact for package in packages if (artifact := unbuilt.of(package)) is not None]
+        listed = [package for package in packages if not package.direct and unbuilt.of(package) is None]
+        chosen = chooser.artifacts(listed, named, prefer)
+        return tuple(
+            sorted((*chosen, *made, *(direct[package.name] for package in packages if package.name in direct)))
+        )
+
+    def _packages(
+        self,
+        question: _uv.Question,
+        unbuilt: Unbuilt,
+        access: Access,
+        environ: Mapping[str, str],
+        conda: Sequence[Distribution],
+    ) -> tuple[Package, ...]:
+        """What uv chooses, once everything of it that had to be built is."""
+        while True:
+            asked = evolve(
+                question,
+                sources=(*unbuilt.shown, *question.sources),
+                constraints=[*question.constraints, *unbuilt.constraints],
+            )
+            try:
+                packages = self._asked(asked, access, environ, unbuilt.wanted, unbuilt.indexes)
+            except _uv.Unsatisfiable as exc:
+                if unbuilt.widen(exc.explanation):
+                    continue
+                machine, indexes = question.machine, unbuilt.indexes
+                raise explain(unbuilt.wanted, exc.explanation, conda, machine, self.sources, indexes) from exc
+            if not unbuilt.build(packages):
+                return packages
 
     def _asked(
         self,
@@ -109,14 +151,11 @@ class Resolver:
         access: Access,
         environ: Mapping[str, str],
         wanted: Sequence[Wanted],
-        conda: Sequence[Distribution],
         indexes: Indexes,
     ) -> tuple[Package, ...]:
         try:
             self.uv.compile(question, access, environ)
             return pylock.read(question.output)
-        except _uv.Unsatisfiable as exc:
-            raise explain(wanted, exc.explanation, conda, question.machine, self.sources, indexes) from exc
         except _uv.UvError as exc:
             self._probe(wanted, indexes)
             raise ResolveError(f"uv could not resolve the pip packages: {exc.message}") from exc
@@ -128,7 +167,23 @@ class Resolver:
         for source in self.sources:
             indexes.links(source, wanted[0].name)
 
-    def _direct(self, wanted: Sequence[Wanted], machine: Machine, access: Access, step: Step) -> dict[str, Artifact]:
+    def _built(self, wanted: Sequence[Wanted], builds: Builds | None) -> dict[str, Artifact]:
+        """URL of a source that is named → the wheel that was made of it."""
+        sources = {one.url: one for one in wanted if one.is_source}
+        if sources and builds is None:
+            texts = [one.text for one in sources.values()]
+            message = f"{', '.join(texts)}: must be built from source, and nothing can be built here"
+            raise ResolveError(message, remedy=_WITH_A_BUILD, requirements=texts)
+        return {url: builds.direct(one) for url, one in sources.items()} if builds is not None else {}
+
+    def _direct(
+        self,
+        wanted: Sequence[Wanted],
+        built: Mapping[str, Artifact],
+        machine: Machine,
+        access: Access,
+        step: Step,
+    ) -> dict[str, Artifact]:
         """Normalized name → the wheel that a URL names, fetched: its hash and metadata are known only then."""
         named = {one.name: one for one in wanted if one.url}
         for one in wanted:
@@ -137,6 +192,8 @@ class Resolver:
                 raise ResolveError(message, requirements=[one.text, named[one.name].text])
 
         def fetch(one: Wanted) -> Artifact:
+            if one.url in built:
+                return built[one.url]
             if rank(machine, one.file_name) is None:
                 message = f"{one.public}: that wheel does not run on {machine.words}"
                 raise ResolveError(message, requirements=[one.text])
@@ -163,7 +220,7 @@ class Resolver:
     def _scratch(self) -> Iterator[Path]:
         """A private folder for as long as uv runs."""
         try:
-            self.staging.mkdir(parents=True, exist_ok=True)
+            sharing.make_folders(self.staging)
             folder = Path(mkdtemp(prefix="pip-resolve-", dir=self.staging))
         except OSError as exc:
             raise disk_error(exc) from exc
@@ -188,6 +245,11 @@ def check_against(conda: Sequence[Distribution], wanted: Sequence[Wanted]) -> No
     versions = first.requirement.specifier
     remedy = f"ask conda for another version ({first.name}{versions}), or leave {first.name} to one of the two"
     raise ResolveError("\n".join(lines), remedy=remedy, requirements=[one.text for one in against])
+
+
+def _settled(wanted: Sequence[Wanted], built: Mapping[str, Artifact]) -> list[Wanted]:
+    """*wanted* with the names that sources turned out to have, where they were only guessed."""
+    return [one.called(built[one.url].name) if one.guessed else one for one in wanted]
 
 
 def _fits(wanted: Wanted, version: str) -> bool:

@@ -20,6 +20,7 @@ from coopery.errors import CooperyError, ResolveError
 from coopery.lock import Artifact
 from coopery.target import Distribution
 from coopery_pip.choose import rank
+from coopery_pip.formats import may_build, must_build
 from coopery_pip.machine import Machine
 from coopery_pip.requirement import Wanted, parse_all
 from coopery_pip.sources import PYPI, public
@@ -52,8 +53,8 @@ def unmet(question: Question) -> Iterator[str]:
     Raises:
         ResolveError: the section cannot be resolved at all.
     """
-    wanted = _applying(question.content.requirements, question.machine)
-    constraints = _applying(question.content.constraints, question.machine)
+    wanted = _known(_applying(question.content.requirements, question.machine), question.artifacts)
+    constraints = _known(_applying(question.content.constraints, question.machine), question.artifacts)
     by_name: Mapping[str, Artifact] = {artifact.name: artifact for artifact in question.artifacts}
     brought: Mapping[str, str] = {canonicalize_name(one.name): one.version for one in question.conda}
     for one in wanted:
@@ -64,8 +65,9 @@ def unmet(question: Question) -> Iterator[str]:
     for name in sorted(by_name.keys() & brought.keys()):
         yield f"{by_name[name]}: conda brings {brought[name]}"
     if question.asked is not None:
-        yield from _changed(wanted, _before(question.asked, question.machine), by_name)
+        yield from _changed(wanted, _known(_before(question.asked, question.machine), question.artifacts), by_name)
     yield from _unfit(question, {one.url for one in (*wanted, *constraints) if one.url})
+    yield from _wrongly_made(question)
 
 
 def asked(before: Any) -> tuple[str, ...] | None:
@@ -75,6 +77,12 @@ def asked(before: Any) -> tuple[str, ...] | None:
 
 def _applying(texts: Iterable[str], machine: Machine) -> list[Wanted]:
     return [one for one in parse_all(texts) if one.applies(machine.markers)]
+
+
+def _known(wanted: Sequence[Wanted], artifacts: Sequence[Artifact]) -> list[Wanted]:
+    """*wanted*, the names of sources that are only guessed at taken from what the lock has of them."""
+    names = {artifact.source: artifact.name for artifact in artifacts if artifact.built is not None}
+    return [one.called(names[one.url]) if one.guessed and one.url in names else one for one in wanted]
 
 
 def _before(texts: Sequence[str], machine: Machine) -> list[Wanted]:
@@ -102,7 +110,8 @@ def _is(wanted: Wanted, artifact: Artifact) -> bool:
     if wanted.url and artifact.source != wanted.url:
         return False
     known = [entry.removeprefix("sha256:") for entry in wanted.hashes if entry.startswith("sha256:")]
-    return (wanted.url != "" or wanted.allows(artifact.version)) and (not known or artifact.sha256 in known)
+    sha256 = artifact.built.sha256 if artifact.built is not None else artifact.sha256
+    return (wanted.url != "" or wanted.allows(artifact.version)) and (not known or sha256 in known)
 
 
 def _changed(wanted: Sequence[Wanted], before: Sequence[Wanted], artifacts: Mapping[str, Artifact]) -> Iterator[str]:
@@ -137,6 +146,18 @@ def _unfit(question: Question, urls: set[str]) -> Iterator[str]:
             yield f"{artifact}: its source {artifact.source} is not named any more"
         elif artifact.source in content.find_links and not _is_there(artifact, question.root):
             yield f"{artifact}: {artifact.source} has other bytes under its name, or none"
+
+
+def _wrongly_made(question: Question) -> Iterator[str]:
+    """Wheels that are to be built and were fetched, and the other way round."""
+    content, named = question.content, {one.url for one in _applying(question.content.requirements, question.machine)}
+    for artifact in question.artifacts:
+        if artifact.source in named:
+            continue
+        if artifact.built is None and must_build(content, artifact.name):
+            yield f"{artifact}: no_binary has it built from source, and the lock has a wheel of its index"
+        if artifact.built is not None and not may_build(content, artifact.name):
+            yield f"{artifact}: only_binary allows wheels alone, and the lock has one that was built"
 
 
 def _is_there(artifact: Artifact, root: Path) -> bool:

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Literal
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
+from urllib.parse import unquote, urlsplit
 
 from attrs import field, frozen
 
@@ -79,7 +78,7 @@ def _place(text: str, root: Path, settings: Settings) -> str:
 def local(url: str) -> Path | None:
     """The path that a ``file:`` URL names, else None."""
     parts = urlsplit(url)
-    return Path(url2pathname(parts.path)) if parts.scheme == "file" else None
+    return Path(unquote(parts.path)) if parts.scheme == "file" else None
 
 
 def _once(found: list[Source]) -> tuple[Source, ...]:

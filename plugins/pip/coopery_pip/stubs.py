@@ -29,12 +29,18 @@ def write(distributions: Iterable[Distribution], folder: Path) -> list[str]:
     """
     folder.mkdir()
     found = {canonicalize_name(one.name): one for one in distributions if _is_version(one.version)}
-    return [f"{name} @ {_write(name, one, folder).as_uri()}" for name, one in sorted(found.items())]
+    return [f"{name} @ {put(name, one, folder).as_uri()}" for name, one in sorted(found.items())]
 
 
-def _write(name: str, distribution: Distribution, folder: Path) -> Path:
-    stem = f"{name.replace('-', '_')}-{Version(distribution.version)}"
-    path = folder / f"{stem}-py3-none-any.whl"
+def file_name(name: str, version: Version) -> str:
+    """What the stub of *name* (normalized) is called."""
+    return f"{name.replace('-', '_')}-{version}-py3-none-any.whl"
+
+
+def put(name: str, distribution: Distribution, folder: Path) -> Path:
+    """Write one stub into *folder*; its path. The version is one to Python packaging."""
+    path = folder / file_name(name, Version(distribution.version))
+    stem = path.name.removesuffix("-py3-none-any.whl")
     with zipfile.ZipFile(path, "w") as archive:
         for file, text in (("METADATA", _metadata(name, distribution)), ("WHEEL", _WHEEL), ("RECORD", "")):
             archive.writestr(zipfile.ZipInfo(f"{stem}.dist-info/{file}", _TIME), text)

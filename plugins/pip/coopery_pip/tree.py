@@ -16,7 +16,7 @@ from coopery.lock import Artifact
 from coopery.materializer import Configuration
 from coopery.target import Provided, Resolved
 from coopery_pip import venv
-from coopery_pip.installed import Compile, Installed, direct_url
+from coopery_pip.installed import Compile, Installed, direct_url, direct_url_document
 from coopery_pip.layout import Layout, layout
 from coopery_pip.unpacked import UnpackedWheels
 
@@ -107,6 +107,8 @@ def _identity(artifact: Artifact, where: Layout, bytecode: bool) -> tuple[tuple[
         pairs["bytecode"] = where.python.version
     if url := direct_url(artifact):
         pairs["direct url"] = url
+    elif document := direct_url_document(artifact):
+        pairs["direct url"] = document.decode()
     return tuple(sorted(pairs.items()))
 
 

@@ -19,11 +19,11 @@ from attrs import field, frozen
 
 from coopery.errors import BuildError, PluginError
 from coopery.redact import secrets_in
+from coopery.tether import CANNOT_START, tethered
 from coopery.wire.login import without_user
 from coopery_pip.access import Access
 from coopery_pip.machine import Machine
 from coopery_pip.sources import Source
-from coopery_pip.tether import CANNOT_START, tethered
 
 _SECONDS: Final = 1800
 """uv's own time for one request is far shorter; this ends one that would never."""

@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Final, TypeVar
 
 from attrs import field, frozen
 
-from coopery import faults
+from coopery import faults, sharing
 from coopery.blobs import disk_error, sync_folder
 from coopery.errors import NetworkError, PackageError
 from coopery.events import Emit, Progress, Stage
@@ -48,15 +48,17 @@ class Wheels:
         root: ``<sha256>.whl`` is a wheel.
         staging: for half-made ones.
         http: core's transport.
+        suffix: of the names of files, for others than wheels.
     """
 
     root: Path
     staging: Path
     http: Http = field(repr=False)
+    suffix: str = ".whl"
 
     def path(self, sha256: str) -> Path:
         """Where the wheel with *sha256* is, there or not."""
-        return self.root / f"{sha256}.whl"
+        return self.root / f"{sha256}{self.suffix}"
 
     def missing(self, artifacts: Iterable[Artifact]) -> list[Artifact]:
         """Those that are not here."""
@@ -115,15 +117,15 @@ class Wheels:
         temporary = ""
         try:
             for folder in (self.staging, self.root):
-                folder.mkdir(parents=True, exist_ok=True)
+                sharing.make_folders(folder)
             handle, temporary = mkstemp(prefix="wheel-", dir=self.staging)
             with os.fdopen(handle, "w+b") as file:
                 download = _Download(file, file_name, size, step)
                 download.run(self.http, url, login)
                 download.check(sha256, hashes)
                 faults.point("wheel-fsync")
+                os.fchmod(handle, sharing.file_mode(self.staging, 0o644))
                 os.fsync(handle)
-            os.chmod(temporary, 0o644)
             os.replace(temporary, self.path(download.sha256))
             temporary = ""
             sync_folder(self.root)
