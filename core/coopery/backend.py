@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from attrs import Factory, field, frozen
 
+from coopery.cancel import Cancel
 from coopery.digest import Digest
 from coopery.files import Files
 from coopery.layer import Layer
@@ -170,8 +171,9 @@ class Placed:
 
 def _compilers(workshop: Workshop) -> Compilers:
     from coopery.bytecode import Compilers
+    from coopery.home import Home
 
-    return Compilers(workshop.home / "interpreters", workshop.staging)
+    return Compilers(Home(workshop.home).own / "interpreters", workshop.staging)
 
 
 @frozen
@@ -184,10 +186,12 @@ class Workshop:
         blobs: content-addressed files, shared by all; see `coopery.blobs.BlobStore`.
         settings: the outside world: mirrors, CA bundle, proxies.
         base_sources: name of a ``base`` field → the registered source that makes it; PluginError when there is none.
-        emit: reports one event; cheap, never raises.
+        emit: reports one event; cheap. Raises nothing but `coopery.cancel.Cancelled`, where the event tells of output
+            or progress of a build that nobody waits for any more.
         compilers: make ``.pyc`` files by exactly the image's Python; one for a whole build, closed with it.
         secrets: id → value of the build secrets that were given; never kept, never in a key.
         step_seconds: after which a ``run:`` step is ended; 0: never.
+        cancel: set when nobody waits for the build any more. A step is ended then, within two seconds, as by Ctrl-C.
     """
 
     home: Path
@@ -199,3 +203,4 @@ class Workshop:
     compilers: Compilers = field(default=Factory(_compilers, takes_self=True), eq=False, repr=False)
     secrets: Mapping[str, bytes] = field(factory=dict, eq=False, repr=False)
     step_seconds: float = 0.0
+    cancel: Cancel = field(factory=Cancel, eq=False, repr=False)

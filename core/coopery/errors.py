@@ -7,6 +7,7 @@ states the exit status that the command line ends with (`docs/exit-codes.md`).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 
 class CooperyError(Exception):
@@ -27,6 +28,16 @@ class CooperyError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message}\n  {self.remedy}" if self.remedy else self.message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """An error goes to another process as its class and its fields, whatever its constructor takes."""
+        return _again, (type(self), self.args), dict(self.__dict__)
+
+
+def _again(kind: type[CooperyError], args: tuple[Any, ...]) -> CooperyError:
+    made = kind.__new__(kind)
+    made.args = args
+    return made
 
 
 class Problem:

@@ -7,24 +7,25 @@ so that whatever is wrong with leases (none, lost, or a store that fails) costs 
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
-from typing import Any, Final, TypeVar, cast
+from typing import Final, TypeVar, cast
+
+from attrs import frozen
 
 from coopery import failure
+from coopery.cancel import Cancel, Cancelled
 from coopery.errors import CacheError
 from coopery.heartbeat import Guard, Heartbeat, LeaseLost
 from coopery.leases import Claim, Lease, Leases, Outcome
+from coopery.together import Found, Together, Waiting
 
 __all__ = ["Flight", "Guard", "LeaseLost"]
 
 T = TypeVar("T")
 _SHORTEST: Final = 0.05
 _LONGEST: Final = 0.2
-_Waiting = Callable[[str], None]
 
 
 class Flight:
@@ -40,9 +41,7 @@ class Flight:
         self._leases = leases
         self._ttl = ttl
         self._clock = clock
-        self._lock = threading.Lock()
-        self._shared: dict[str, _Shared] = {}
-        self._pid = os.getpid()
+        self._together = Together()
 
     def run(
         self,
@@ -50,7 +49,8 @@ class Flight:
         owner: str,
         look: Callable[[], T | None],
         build: Callable[[Guard], T],
-        waiting: _Waiting = lambda _holder: None,
+        waiting: Waiting = lambda _holder: None,
+        cancel: Cancel | None = None,
     ) -> T:
         """What *look* finds, or what one *build* makes, here or elsewhere.
 
@@ -60,100 +60,64 @@ class Flight:
             look: finds the finished thing; None when it is not there. Called again after each wait.
             build: makes it, and publishes it by compare-and-set. Should call `Guard.check` between its stages.
             waiting: told who builds, once per holder. May raise, to give up; nobody else is hurt.
+            cancel: how this caller gives up; None: it never does. Once all have, the build is stopped.
 
         Raises:
             CooperyError: the build failed, here or where we waited for it. The next call tries again.
+            Cancelled: *cancel* was set.
         """
-        while True:
-            shared, leading = self._join(key)
-            if leading:
-                obtain = partial(self._obtain, key, owner, look, build, shared.telling(waiting))
-                return self._lead(key, shared, obtain)
-            if not shared.done.wait(_SHORTEST):
-                waiting(shared.holder)
-            shared.done.wait()
-            if shared.error is not None:
-                raise failure.copy(shared.error)
-            if not shared.abandoned:
-                return cast("T", shared.value)
 
-    # --- threads ------------------------------------------------------------------------------------
+        def make(all_gone: Cancel, tell: Waiting) -> T:
+            return self._obtain(_Call(key, owner, all_gone), look, build, tell)
 
-    def _join(self, key: str) -> tuple[_Shared, bool]:
-        """The result in the making for *key*, and whether it is ours to make."""
-        if self._pid != os.getpid():  # a fork copied what other threads, which are not here, were doing
-            self._pid, self._lock, self._shared = os.getpid(), threading.Lock(), {}
-        with self._lock:
-            found = self._shared.get(key)
-            if found is not None:
-                return found, False
-            made = self._shared[key] = _Shared()
-            return made, True
-
-    def _lead(self, key: str, shared: _Shared, obtain: Callable[[], T]) -> T:
-        try:
-            shared.value = value = obtain()
-            return value
-        except _GaveUp as exc:
-            shared.abandoned = True
-            raise exc.reason from None
-        except Exception as exc:
-            shared.error = exc
-            raise
-        except BaseException:
-            shared.abandoned = True  # Ctrl-C here says nothing about the others: one of them goes on
-            raise
-        finally:
-            with self._lock:
-                self._shared.pop(key, None)
-            shared.done.set()
+        found = self._together.run(key, look, make, waiting, cancel)
+        return found.value if isinstance(found, Found) else found
 
     # --- processes ----------------------------------------------------------------------------------
 
-    def _obtain(
-        self, key: str, owner: str, look: Callable[[], T | None], build: Callable[[Guard], T], waiting: _Waiting
-    ) -> T:
-        found = look()
+    def _obtain(self, call: _Call, look: Callable[[], T | None], build: Callable[[Guard], T], waiting: Waiting) -> T:
+        found: T | None = None
         waited, told = 0, ""
         while found is None:
-            claim = self._claim(key, owner)
+            call.cancel.check()
+            claim = self._claim(call)
             if isinstance(claim, Guard):
                 return build(claim)
             if claim.lease is not None:
                 self._pass_on(claim, waited)
                 with suppress(LeaseLost):  # then somebody else builds, and we wait for them
-                    return self._hold(claim.lease, look, build)
+                    return self._hold(claim.lease, call.cancel, look, build)
                 waited = 0
                 continue
             if claim.holder != told:
                 told = claim.holder
                 waiting(told)
             waited = waited or claim.token
-            if self._wait(key, waited):
+            if self._wait(call, waited):
                 found, waited = look(), 0
         return found
 
-    def _claim(self, key: str, owner: str) -> Claim | Guard:
+    def _claim(self, call: _Call) -> Claim | Guard:
         """The answer of the leases; a guard over nothing where there are none, or they do not work."""
         if self._leases is None:
-            return Guard()
+            return Guard(cancel=call.cancel)
         try:
-            return self._leases.acquire(key, owner, self._ttl)
+            return self._leases.acquire(call.key, call.owner, self._ttl)
         except CacheError as exc:
-            return Guard(problem=exc)
+            return Guard(problem=exc, cancel=call.cancel)
 
-    def _hold(self, lease: Lease, look: Callable[[], T | None], build: Callable[[Guard], T]) -> T:
+    def _hold(self, lease: Lease, cancel: Cancel, look: Callable[[], T | None], build: Callable[[Guard], T]) -> T:
         """Build under *lease*, and leave word of how it ended."""
         outcome = Outcome("abandoned", lease.token)
         pid = os.getpid()
         leases = cast("Leases", self._leases)
         try:
-            with Heartbeat(leases, lease, self._ttl, self._clock) as guard:
+            with Heartbeat(leases, lease, self._ttl, self._clock, cancel) as guard:
                 found = look()  # it may have been published between our look and our claim
                 value = build(guard) if found is None else found
             outcome = Outcome("done", lease.token)
             return value
-        except LeaseLost:
+        except (LeaseLost, Cancelled):
             raise
         except Exception as exc:
             outcome = Outcome("failed", lease.token, failure.describe(exc))
@@ -174,18 +138,20 @@ class Flight:
             cast("Leases", self._leases).release(lease, Outcome("failed", lease.token, left.error))
         raise failure.restore(left.error)
 
-    def _wait(self, key: str, token: int) -> bool:
+    def _wait(self, call: _Call, token: int) -> bool:
         """Wait a while for the outcome of *token*'s holder; True when it is done, False when to claim again.
 
         Raises:
             CooperyError: it failed.
+            Cancelled: nobody waits any more.
         """
         leases = cast("Leases", self._leases)
         pause = _SHORTEST
         while pause <= _LONGEST:
-            time.sleep(pause * (1 + os.urandom(1)[0] / 512))  # spread, so that waiters do not ask in step
+            call.cancel.wait(pause * (1 + os.urandom(1)[0] / 512))  # spread, so that waiters do not ask in step
+            call.cancel.check()
             try:
-                left = leases.outcome(key, token)
+                left = leases.outcome(call.key, token)
             except CacheError:
                 return False  # claiming again decides what to do without leases
             if left is not None and left.state == "failed":
@@ -196,30 +162,10 @@ class Flight:
         return False
 
 
-class _Shared:
-    """A result in the making. When ``done``, it is the value unless there is an error, or it was abandoned."""
+@frozen
+class _Call:
+    """What is to be had, by whom, and whether anybody still waits for it."""
 
-    def __init__(self) -> None:
-        self.done = threading.Event()
-        self.value: Any = None
-        self.error: Exception | None = None
-        self.abandoned = False
-        self.holder = f"another thread of pid {os.getpid()}"
-
-    def telling(self, waiting: _Waiting) -> _Waiting:
-        """*waiting*, such that threads that come later know of the holder too, and that it may give up for us alone."""
-
-        def tell(holder: str) -> None:
-            self.holder = holder
-            try:
-                waiting(holder)
-            except BaseException as exc:
-                raise _GaveUp(exc) from exc
-
-        return tell
-
-
-class _GaveUp(Exception):  # noqa: N818 - carries what the caller's own `waiting` raised past the handlers of failures
-    def __init__(self, reason: BaseException) -> None:
-        super().__init__()
-        self.reason = reason
+    key: str
+    owner: str
+    cancel: Cancel

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 
+from coopery.cancel import Cancel
 from coopery.errors import BuildError, CacheError
 from coopery.leases import Lease, Leases
 
@@ -22,20 +23,26 @@ class Guard:
     Attributes:
         lease: what is held; None when there are no leases, or they do not work.
         problem: why leases do not work, where that is so: safety rests on compare-and-set alone then.
+        cancel: set once nobody waits for the build any more.
         lost: set once the lease is lost.
     """
 
-    def __init__(self, lease: Lease | None = None, problem: CacheError | None = None) -> None:
+    def __init__(
+        self, lease: Lease | None = None, problem: CacheError | None = None, cancel: Cancel | None = None
+    ) -> None:
         self.lease = lease
         self.problem = problem
+        self.cancel = cancel or Cancel()
         self.lost = threading.Event()
 
     def check(self) -> None:
-        """Go on, if the lease is still ours.
+        """Go on, if the lease is still ours, and somebody waits.
 
         Raises:
-            LeaseLost: it is not.
+            LeaseLost: it is not ours.
+            Cancelled: nobody does.
         """
+        self.cancel.check()
         if self.lost.is_set():
             raise LeaseLost(f"the lease on {self.lease.name if self.lease else '?'} was lost: somebody else builds it")
 
@@ -43,13 +50,20 @@ class Guard:
 class Heartbeat:
     """Renews *lease* three times per *ttl* seconds, in a thread, while the context lasts."""
 
-    def __init__(self, leases: Leases, lease: Lease, ttl: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        leases: Leases,
+        lease: Lease,
+        ttl: float,
+        clock: Callable[[], float] = time.monotonic,
+        cancel: Cancel | None = None,
+    ) -> None:
         self._leases = leases
         self._lease = lease
         self._ttl = ttl
         self._clock = clock
         self._stop = threading.Event()
-        self._guard = Guard(lease)
+        self._guard = Guard(lease, cancel=cancel)
         self._thread = threading.Thread(target=self._beat, name=f"lease {lease.name[:20]}", daemon=True)
 
     def __enter__(self) -> Guard:

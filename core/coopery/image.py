@@ -7,13 +7,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from attrs import field, frozen
 
 from coopery import digest as _digest
 from coopery.digest import Digest
 from coopery.layer import Layer
+
+DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""PATH of an image that states none: what Docker and runc give to a process then."""
+
+
+def variables(document: Mapping[str, Any]) -> dict[str, str]:
+    """The variables of the image with the config *document*: those that it states, and PATH where it does not."""
+    stated = (str(entry).partition("=") for entry in (document.get("config") or {}).get("Env") or ())
+    return {"PATH": DEFAULT_PATH, **{name: value for name, equals, value in stated if name and equals}}
 
 
 def encode(document: Mapping[str, Any]) -> bytes:
@@ -68,8 +77,10 @@ class Image:
         prefix: where packages live, or None.
         hit: True when nothing was built for this call. No part of equality.
         made: what this call did; empty on a hit. No part of equality.
-        cached: False when the records could not be written and the next call will build again.
+        cached: False when the records could not be written, or it is kept beside a cache folder that cannot be.
         under: names the part of the lock file that it was built under; empty: none. No part of equality.
+        instead_of: id of the image that is recorded for everybody, where that could not be had here and was made again
+            under its lock, with other bytes (what ``run:`` steps give may differ); None: it is the recorded one.
     """
 
     key: str
@@ -88,3 +99,4 @@ class Image:
     made: Made = field(default=Made(), eq=False)
     cached: bool = field(default=True, eq=False)
     under: str = field(default="", eq=False)
+    instead_of: Digest | None = None

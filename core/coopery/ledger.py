@@ -45,9 +45,10 @@ class Details:
 class Ledger:
     """The records of one cache store, seen from one place."""
 
-    def __init__(self, cache: Cache, place: Place) -> None:
+    def __init__(self, cache: Cache, place: Place, where: Callable[[], str] = lambda: "") -> None:
         self.cache = cache
         self.place = place
+        self._where = where
 
     def resolution(self, key: str, under: str = "") -> Resolution | None:
         """The newest resolution of *key* under that part of a lock file, or None."""
@@ -77,7 +78,7 @@ class Ledger:
         Whoever looks is going to use it: it is marked as used first, so that what is then there stays for a while.
         """
         self._mark(known.placement.digest)
-        return self.locate(known)
+        return self.locate(known, mark=True)
 
     def _mark(self, digest: Digest) -> None:
         """Have the place note that *digest* is used now, where it takes such notes."""
@@ -85,19 +86,49 @@ class Ledger:
         if mark is not None:
             mark(digest)
 
-    def locate(self, known: Resolution) -> Image | None:
-        """The image of *known* in the place; None when it is not there.
+    def locate(self, known: Resolution, *, mark: bool = False) -> Image | None:
+        """The image of *known* in the place, or what stands for it there; None when neither is there.
+
+        Args:
+            known: what is recorded.
+            mark: say that it is used now.
 
         Raises:
             CacheError: the place could not be asked. Not knowing is never a yes, and never a reason to build.
         """
         for placed in self._candidates(known):
-            presence = self.place.exists(known.image, placed.digest)
-            if presence is Presence.UNKNOWN:
-                raise CacheError(f"{self.place.name} could not be asked for image {known.image}")
-            if presence is Presence.YES:
+            if self._has(known.image, placed):
                 return image(known, placed)
-        return None
+        made = self.stand_in(known)
+        if made is None:
+            return None
+        if mark:
+            self._mark(made.placement.digest)
+        return image(made, made.placement, known.image) if self._has(made.image, made.placement) else None
+
+    def stand_in(self, known: Resolution) -> Resolution | None:
+        """What was made again in this very place for the image of *known*, as it could not be had; None: nothing."""
+        where = self._where()
+        if not where:
+            return None
+        name = records.stand_in_name(known.image, self.place.name, where)
+        return records.stand_in(self.cache.get("placement", name), known)
+
+    def put_stand_in(self, known: Resolution, made: Resolution) -> None:
+        """Remember that *made*, which the place has confirmed, stands for the image of *known* here.
+
+        Raises:
+            CacheError: the store failed.
+        """
+        old = self.cache.get("placement", records.stand_in_name(known.image, self.place.name, self._where()))
+        generation = old.generation if old is not None else 0
+        self.cache.put(records.stand_in_record(known, made, self._where(), generation + 1), generation)
+
+    def _has(self, image: Digest, placed: Placement) -> bool:
+        presence = self.place.exists(image, placed.digest)
+        if presence is Presence.UNKNOWN:
+            raise CacheError(f"{self.place.name} could not be asked for image {image}")
+        return presence is Presence.YES
 
     def record(self, image: Digest, placement: Placement) -> None:
         """Remember that *image* is at *placement*, which the place has confirmed.
@@ -177,8 +208,11 @@ class Ledger:
         )
 
 
-def image(known: Resolution, placed: Placement) -> Image:
-    """The value that callers get for *known*, at *placed*; marked as a hit."""
+def image(known: Resolution, placed: Placement, instead_of: Digest | None = None) -> Image:
+    """The value that callers get for *known*, at *placed*; marked as a hit.
+
+    *instead_of* is the id that is recorded for everybody, where *known* only stands for it here.
+    """
     return Image(
         key=known.key,
         id=known.image,
@@ -194,6 +228,7 @@ def image(known: Resolution, placed: Placement) -> Image:
         prefix=known.prefix,
         hit=True,
         under=known.under,
+        instead_of=instead_of,
     )
 
 

@@ -13,29 +13,34 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
 
-from coopery import choosing, records, stage1, stage2
+from coopery import choosing, errands, keeping, recording, records, stage1, stage2
 from coopery import key as _key
 from coopery import target as _target
 from coopery.assemble import assemble
+from coopery.cancel import Cancel, Cancelled
 from coopery.choosing import Chosen
 from coopery.engines import failed_step, gpu, interpreter, transfer
-from coopery.errors import BackendError, CacheError, CooperyError, ResolveError
+from coopery.engines.needs import builds_packages
+from coopery.errors import BackendError, CooperyError, DriftError, ResolveError
 from coopery.events import (
     BuildFailed,
     BuildFinished,
     BuildStarted,
     Emit,
     Event,
+    Output,
+    Progress,
     StageFinished,
     StageStarted,
     Warned,
 )
-from coopery.image import Image, Made
-from coopery.ledger import image as as_image
+from coopery.image import Image
+from coopery.lock import moves
 from coopery.lockfile import Locked, asked
 from coopery.locking import Fit
 from coopery.logs import BuildLog
 from coopery.place import Presence
+from coopery.recording import Draft
 from coopery.records import Placement, Resolution
 from coopery.seal import recheck
 from coopery.stage1 import Ground
@@ -45,7 +50,6 @@ if TYPE_CHECKING:
     from coopery.backend import Backend
     from coopery.build import Builder
     from coopery.flight import Guard
-    from coopery.image import Assembled
     from coopery.layer import Layer, Tree
     from coopery.lock import Lock
     from coopery.materializer import Configuration
@@ -56,9 +60,10 @@ if TYPE_CHECKING:
 
 @frozen
 class _Packages:
-    """What stage 2 made; empty when the user manages Python."""
+    """What stage 2 made; empty when the user manages Python. ``asked`` is the lock before sources were built."""
 
     lock: Lock | None = None
+    asked: Lock | None = None
     layers: tuple[Layer, ...] = ()
     configuration: Configuration | None = None
     provided: Provided | None = None
@@ -77,6 +82,8 @@ def make(builder: Builder, order: Order, guard: Guard) -> Image:
     clock: Counter[str] = Counter()
 
     def emit(event: Event) -> None:
+        if isinstance(event, Output | Progress):
+            guard.cancel.check()
         event = event if event.key else event.replace(key=key)  # plugins need not know which build they serve
         log(event)
         if isinstance(event, StageFinished):
@@ -87,17 +94,28 @@ def make(builder: Builder, order: Order, guard: Guard) -> Image:
         emit(BuildStarted(key=key, name=sealed.environment.name, log=str(log.path)))
         try:
             image = _Job(builder, order, guard, emit, str(log.path)).run()
-        except BaseException as exc:
+        except BaseException as raised:
+            exc = _meant(raised, guard)
             if isinstance(exc, CooperyError):
                 exc.log = str(log.path)
                 builder.redactor.error(exc)
             _name_places(exc, sealed)
             emit(BuildFailed(key=key, message=_words(exc), log=str(log.path)))
+            if exc is not raised:
+                raise exc from raised
             raise
         failed_step.forget(builder.home, key)
         seconds = time.monotonic() - started
         emit(BuildFinished(key=key, reference=image.reference, image=image.id, seconds=seconds))
+    keeping.attach(builder, image, log.path, builder.emit)
     return evolve(image, made=evolve(image.made, seconds=(*sorted(clock.items()), ("total", seconds))))
+
+
+def _meant(raised: BaseException, guard: Guard) -> BaseException:
+    """What *raised* means: a step that was ended because nobody waits for it did not fail."""
+    if not isinstance(raised, Cancelled) and isinstance(raised, Exception) and guard.cancel.is_set():
+        return Cancelled("nobody waits for this build any more, so it was stopped")
+    return raised
 
 
 def _name_places(exc: BaseException, sealed: Sealed) -> None:
@@ -148,7 +166,8 @@ class _Job:
         self.sealed = order.sealed
         self.key = order.key
         self.emit = emit
-        self.backend: Backend = builder.backend(emit)
+        self._cancel = guard.cancel if guard is not None else Cancel()
+        self.backend: Backend = builder.backend(emit, self._cancel)
         self._check: Callable[[], None] = guard.check if guard is not None else lambda: None
         self._log = log
         self._newest = 0  # generation of the newest record, even of one that does not read back
@@ -168,8 +187,13 @@ class _Job:
         self._check()
         packages = self._packages(ground, before)
         self._check()
-        resolution = self._put(ground, packages, before)
-        return self._record(resolution)
+        draft = self._put(ground, packages, before)
+        recorded = recording.record(self.builder, self.backend.place, draft, self.emit)
+        if recorded is not None:
+            return recorded
+        # On another machine somebody was faster, with other packages: here we make theirs, from their record.
+        self.order = evolve(self.order, rebuild=False)
+        return self.run()
 
     def ground(self, before: Resolution | None) -> Ground:
         """Stage 1, on the base that is known for it."""
@@ -186,11 +210,20 @@ class _Job:
 
     def bench(self, ground: Ground) -> stage2.Bench:
         """The materializers that this definition needs. The base's own Python may compile for them."""
-        workshop = self.builder.workshop(self.emit)
+        workshop = self.builder.workshop(self.emit, self._cancel)
         stage1.offer_python(ground, self.backend, workshop)
-        classes = self.builder.plugins_loaded.materializers()
-        release = workshop.compilers.close
-        return stage2.bench(self.sealed.environment, classes, lambda cls: cls(workshop), self.emit, self.key, release)
+        plugins = self.builder.plugins_loaded
+        able = [name for name, cls in plugins.backends().items() if builds_packages(cls.abilities)]
+        ways = errands.Ways(self.backend, ground, self.target(ground), self.builder.home, self.emit, tuple(able))
+        return stage2.bench(
+            self.sealed.environment,
+            plugins.materializers(),
+            lambda cls: cls(workshop),
+            self.emit,
+            self.key,
+            workshop.compilers.close,
+            lambda lock, contents: errands.OnGround(ways, lock, contents),
+        )
 
     def _packages(self, ground: Ground, before: Resolution | None) -> _Packages:
         with self.bench(ground) as bench:
@@ -207,12 +240,24 @@ class _Job:
             started = time.monotonic()
             self.emit(StageStarted(key=self.key, stage="layers", detail=f"{len(lock.artifacts)} packages"))
             contents = bench.contents(lock, target)
+            self._check_made_again(lock, contents.lock)
+            lock = contents.lock
             layers = self._layers(contents.trees, target, len(ground.snapshot.layers))
         seconds = time.monotonic() - started
         self.emit(StageFinished(key=self.key, stage="layers", seconds=seconds, detail=made_and_reused(layers)))
         for note in contents.configuration.notes:
             self.emit(Warned(key=self.key, message=note))
-        return _Packages(lock, layers, contents.configuration, contents.provided, chosen.stale)
+        return _Packages(lock, chosen.lock, layers, contents.configuration, contents.provided, chosen.stale)
+
+    def _check_made_again(self, asked: Lock, made: Lock) -> None:
+        """Tell of files that had to be made again from their sources, and came out with other bytes."""
+        other = [str(move.after) for move in moves(asked, made)]
+        if not other:
+            return
+        words = f"{', '.join(other)}: built again from the source in the lock, with other bytes than the lock has"
+        if self.order.frozen:
+            raise DriftError(f"{words}, which --frozen refuses", other)
+        self.emit(Warned(key=self.key, message=f"{words}; what was built now is in the image and in its record"))
 
     def _layers(self, trees: tuple[Tree, ...], target: Resolved, below: int) -> tuple[Layer, ...]:
         from coopery.layers.compose import compose
@@ -221,7 +266,7 @@ class _Job:
         home = self.builder.home
         return compose(trees, target, LayerStore(home.layers, home.blobs, home.staging), below, self.emit)
 
-    def _put(self, ground: Ground, packages: _Packages, before: Resolution | None) -> Resolution:
+    def _put(self, ground: Ground, packages: _Packages, before: Resolution | None) -> Draft:
         """Assemble, hand over to the place, and have the place confirm."""
         environment = self.sealed.environment
         started = time.monotonic()
@@ -229,8 +274,8 @@ class _Job:
         target = self.target(ground) if packages.lock is not None else None
         assembled = assemble(ground.snapshot, packages.layers, packages.configuration, target)
         generation = self._newest + 1
-        if before is not None and not self.order.rebuild and self._is_again(before, assembled, ground, packages):
-            generation = before.generation  # the same image, put back where it was missing
+        if before is not None and not self.order.rebuild and self._is_again(before, ground, packages):
+            generation = before.generation  # nothing new, so nothing for everybody: see `coopery.recording`
         tag = records.tag(self.key, generation, self.order.under)
         if not self.backend.place.name.startswith("oci:"):  # the layout keeps it anyway
             transfer.keep(self.builder, assembled)
@@ -240,7 +285,7 @@ class _Job:
         self.emit(StageFinished(key=self.key, stage="image", seconds=time.monotonic() - started))
         provided = packages.provided
         identity = _key.identity(self.sealed)
-        return Resolution(
+        made = Resolution(
             key=self.key,
             generation=generation,
             image=assembled.image_id,
@@ -263,48 +308,11 @@ class _Job:
             base_layers=len(ground.base.layers),
             below=len(ground.snapshot.layers),
         )
+        return Draft(made, packages.asked, None if self.order.rebuild else before, self._newest)
 
-    def _is_again(self, before: Resolution, image: Assembled, ground: Ground, packages: _Packages) -> bool:
-        same = before.image == image.image_id and before.base == ground.base.digest
-        return same and before.stale == packages.stale
-
-    def _record(self, made: Resolution) -> Image:
-        cached = True
-        winner = made
-        try:
-            winner = self._write(made)
-        except CacheError as exc:
-            cached = False
-            self.emit(Warned(key=self.key, message=f"the image is made, but could not be recorded: {exc.message}"))
-        if winner.image != made.image and not self._has(winner):
-            # On another machine somebody was faster, with another image: here we make theirs, from their record.
-            self.order = evolve(self.order, rebuild=False)
-            return self.run()
-        placement = winner.placement if winner.image != made.image else made.placement
-        counts = Counter(layer.made for layer in made.layers)
-        return evolve(
-            as_image(winner, placement),
-            hit=False,
-            made=Made(layers_made=counts[True], layers_reused=counts[False]),
-            cached=cached,
-        )
-
-    def _has(self, other: Resolution) -> bool:
-        """Whether the image of *other* is in our place too, under the digest that *other* has for it."""
-        place, placed = self.backend.place, other.placement
-        return placed.place == place.name and place.exists(other.image, placed.digest) is Presence.YES
-
-    def _write(self, made: Resolution) -> Resolution:
-        """Record *made*; returns what is recorded, which is the winner's when somebody was faster."""
-        cache = self.builder.cache
-        winner = made
-        if made.generation != self._newest:
-            winner = records.resolution(cache.put(made.to_record(), self._newest)) or made
-        name = records.placement_name(made.image, made.placement.place)
-        old = cache.get("placement", name)
-        generation = old.generation if old is not None else 0
-        cache.put(records.placement_record(made.image, made.placement, generation + 1), generation)
-        return winner
+    def _is_again(self, before: Resolution, ground: Ground, packages: _Packages) -> bool:
+        known = recording.terms(before.base, before.lock, before.stale)
+        return known == recording.terms(ground.base.digest, packages.asked, packages.stale)
 
 
 def made_and_reused(layers: tuple[Layer, ...]) -> str:

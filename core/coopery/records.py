@@ -164,6 +164,38 @@ def placement_name(image: Digest, place: str) -> str:
     return f"{image}@{place}"
 
 
+def stand_in_record(known: Resolution, made: Resolution, where: str, generation: int) -> Record:
+    """The form in which stores keep that *made* stands for the image of *known* in one place and nowhere else.
+
+    Args:
+        known: what is recorded for everybody; its image could not be had there.
+        made: what was made again under its lock, upon its base.
+        where: that place, told apart from all others of its name (`coopery.whereabouts`).
+        generation: of the record.
+    """
+    body = {"instead": {**made.to_record().body, "generation": known.generation}}
+    return Record(
+        "placement", stand_in_name(known.image, made.placement.place, where), generation, body, writer(), time.time()
+    )
+
+
+def stand_in(record: Record | None, known: Resolution) -> Resolution | None:
+    """What stands for the image of *known*, as *record* has it; None for no record, or one that does not read back."""
+    body = record.body.get("instead") if record is not None else None
+    if record is None or not isinstance(body, Mapping):
+        return None
+    rest = dict(body)
+    generation = rest.pop("generation", None)
+    name = resolution_name(known.key, known.under)
+    found = resolution(Record("resolution", name, known.generation, rest, record.writer, record.written))
+    return found if generation == known.generation else None
+
+
+def stand_in_name(image: Digest, place: str, where: str) -> str:
+    """The name under which it is stored what stands for *image* at *place*, told apart by *where*."""
+    return f"{placement_name(image, place)} {where}"
+
+
 def writer() -> str:
     """Who writes records here: ``user@host``."""
     import getpass

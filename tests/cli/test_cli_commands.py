@@ -69,7 +69,19 @@ def test_build_document(document: Document) -> None:
     assert {k: v for k, v in made.items() if k not in differ} == {k: v for k, v in hit.items() if k not in differ}
     assert set(made) == {
         *("file", "key", "id", "reference", "place", "digest", "generation", "platform", "size", "layers", "lock"),
-        *("interpreter", "prefix", "hit", "made", "cached", "exported", "pushed", "checked", "under", "took"),
+        *(
+            "interpreter",
+            "prefix",
+            "hit",
+            "made",
+            "cached",
+            "exported",
+            "pushed",
+            "checked",
+            "under",
+            "instead_of",
+            "took",
+        ),
     }
 
 

@@ -43,7 +43,7 @@ def test_page(name: str) -> None:
     assert f"    coopery {name}" in section
     assert f"| [`{name}`](#coopery-{name}) |" in PAGE
     for option in command(name).params:
-        shared = {"--backend", "--cache", "--home", "--output", "--quiet", "--help"}
+        shared = {"--backend", "--cache", "--leases", "--home", "--output", "--quiet", "--help"}
         if option.param_type_name == "option" and not shared & set(option.opts):
             assert any(spelling in section for spelling in option.opts), option.opts
     if any("--output" in option.opts for option in command(name).params):

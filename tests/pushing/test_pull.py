@@ -190,6 +190,7 @@ def test_an_image_that_a_registry_has_is_not_built(registry, home, define, tmp_p
     maker = home("maker", cache=shared)
     image = maker.build(define(a=1, b=21))
     maker.push(image, f"{registry.host}/instead:v1")
+    maker.home.root.rename(tmp_path / "a disk of its own")  # or it would be brought from there
     events.clear()
     other = home("other", cache=shared)
     found = other.build(define(a=1, b=21))
@@ -209,6 +210,7 @@ def test_a_registry_that_lost_it_is_warned_of_and_the_image_built(registry, home
     placed = maker.push(image, f"{registry.host}/lost:v1")
     with connected(parse(placed.reference), maker.settings, maker.emit) as repository:
         repository.delete_manifest(placed.digest)
+    maker.home.root.rename(tmp_path / "a disk of its own")  # or it would be brought from there
     events.clear()
     built = home("other", cache=shared).build(define(a=1, b=22))
     assert built.id == image.id
@@ -226,6 +228,7 @@ def test_one_that_gives_another_image_is_not_believed(registry, home, define, tm
 
     lie = Placement(placed.place, placed.digest, placed.size, placed.reference)
     maker.ledger.record(image.id, lie)
+    maker.home.root.rename(tmp_path / "a disk of its own")  # or it would be brought from there
     built = home("other", cache=shared).build(define(a=1, b=23))
     assert built.id == image.id
     assert any("recorded as" in event.message for event in events if isinstance(event, Warned))

@@ -30,7 +30,7 @@ UNHEALTHY = 3
 )
 @session()
 def command(session: Session) -> int:
-    """Try every backend and its engine, and look at what they need of the machine.
+    """Try every backend and its engine, look at what they need of the machine, and ask the stores that are named.
 
     Nothing is built or changed. The status is 0 where the chosen backend works, 3 where it does not.
     """
@@ -45,11 +45,14 @@ def command(session: Session) -> int:
         "dated": found.dated,
         "findings": [asdict(one) for one in found.findings],
     }
-    engines = [one for one in found.findings if one.kind != "machine"]
+    engines = [one for one in found.findings if one.kind in ("backend", "engine")]
     parts = [one for one in found.findings if one.kind == "machine"]
+    stores = [one for one in found.findings if one.kind == "store"]
     session.say(_table("backend", engines, found.chosen))
     session.say("")
     session.say(_table("machine", parts))
+    session.say("")
+    session.say(_table("store", stores))
     notes = list(_notes(found.findings))
     if notes:
         session.say("\n" + words.clean("\n".join(notes)))
@@ -74,7 +77,7 @@ def _table(title: str, found: Iterable[Finding], chosen: str = "") -> str:
 
 def _state(one: Finding) -> str:
     if one.works:
-        return "works" if one.found or one.kind == "backend" else "ok"
+        return "answers" if one.kind == "store" else "works" if one.found or one.kind == "backend" else "ok"
     return "does not work" if one.found else "not found"
 
 

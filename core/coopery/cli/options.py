@@ -28,12 +28,19 @@ class Session:
     """
 
     def __init__(
-        self, cache: str | None, home: str | None, backend: str | None, *, quiet: bool = False, json: bool = False
+        self,
+        cache: str | None,
+        home: str | None,
+        backend: str | None,
+        leases: str | None = None,
+        *,
+        quiet: bool = False,
+        json: bool = False,
     ) -> None:
         self.json = json
         self.quiet = quiet
         self.document: dict[str, Any] = {}
-        self._cache, self._home, self._backend = cache, home, backend
+        self._cache, self._home, self._backend, self._leases = cache, home, backend, leases
 
     def say(self, text: str) -> None:
         """Print a result as text, where the result is text."""
@@ -55,6 +62,7 @@ class Session:
                 on_event=progress,
                 secrets=secrets,
                 step_seconds=step_seconds,
+                leases=self._leases,
             ) as builder,
         ):
             self.document |= {"warnings": progress.warnings, "moved": progress.moved}  # filled as they come
@@ -71,7 +79,8 @@ def session(*, output: bool = True) -> Callable[[F], F]:
     def decorate(command: F) -> F:
         @functools.wraps(command)
         def run(cache: str | None, home: str | None, backend: str | None, quiet: bool, **rest: Any) -> Any:
-            made = Session(cache, home, backend, quiet=quiet, json=rest.pop("output", "text") == "json")
+            as_json = rest.pop("output", "text") == "json"
+            made = Session(cache, home, backend, rest.pop("leases"), quiet=quiet, json=as_json)
             click.get_current_context().meta[DOCUMENT] = made.document
             return command(made, **rest)
 
@@ -127,6 +136,9 @@ _SHARED: list[Callable[[Any], Any]] = [
         "--backend", metavar="NAME", help="Backend to build with. [default: $COOPERY_BACKEND, else as needed]"
     ),
     click.option("--cache", metavar="URL", help="Cache store: sqlite:, directory:/path, … [default: $COOPERY_CACHE]"),
+    click.option(
+        "--leases", metavar="URL", help="Who builds is agreed there: redis:, … [default: $COOPERY_LEASES, else --cache]"
+    ),
     click.option("--home", metavar="DIR", help="Cache folder. [default: $COOPERY_HOME, else ~/.cache/coopery]"),
     click.option("-q", "--quiet", is_flag=True, help="No progress on stderr; errors only."),
 ]

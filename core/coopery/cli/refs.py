@@ -76,12 +76,17 @@ def read(text: str) -> Environment | str:
     """
     if text.startswith("oci:"):  # as `coopery pull` prints it
         return text
-    if os.path.exists(text) or os.sep in text or text.endswith((".yaml", ".yml", ".json")):
+    if is_file(text):
         return load(text)
     digits = text.lower()
     if not digits or len(digits) > 64 or not _DIGITS.issuperset(digits):
         raise UsageError(f"{text!r} is neither a file nor a key", remedy="give a definition's file, or digits of a key")
     return digits
+
+
+def is_file(text: str) -> bool:
+    """Whether *text* names a definition's file, whether there is one or not."""
+    return os.path.exists(text) or os.sep in text or text.endswith((".yaml", ".yml", ".json"))
 
 
 def known(builder: Builder, text: str) -> Environment | str:

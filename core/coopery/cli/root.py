@@ -37,6 +37,7 @@ COMMANDS: Final = (
     "pin",
     "unpin",
     "pins",
+    "cache",
     "plugins",
     "settings",
     "doctor",

@@ -30,7 +30,7 @@ def command(session: Session) -> None:
 
     with session.builder() as builder:
         found = builder.settings_report()
-    session.document |= {name: list(part) for name, part in asdict(found).items()}
+    session.document |= {name: part if isinstance(part, str) else list(part) for name, part in asdict(found).items()}
     values = [(one.name, _text(one.value), one.origin) for one in found.values]
     blocks = [words.table(("setting", "value", "from"), values)]
     files = [(file.path, "read" if file.found else "not there") for file in found.files]
@@ -38,6 +38,8 @@ def command(session: Session) -> None:
     if found.logins:
         logins = [(one.host, one.of, one.found or "none") for one in found.logins]
         blocks.append(words.table(("host", "of", "login"), logins))
+    if found.promise:
+        blocks.append(words.clean(f"cache: {found.promise}"))
     session.say("\n\n".join(blocks))
 
 

@@ -16,12 +16,13 @@ from coopery.engines import choose
 from coopery.engines.holes import DATED, known
 from coopery.engines.machine import machine
 from coopery.engines.probe import first_line
+from coopery.engines.stores import stores
 from coopery.errors import CooperyError, PluginError
 
 if TYPE_CHECKING:
     from coopery.build import Builder
 
-Kind = Literal["backend", "engine", "machine"]
+Kind = Literal["backend", "engine", "machine", "store"]
 
 WITHOUT_PLUGIN: Final = {
     "docker": ("docker", "coopery-docker"),
@@ -43,7 +44,7 @@ class Finding:
     """One thing that was looked at.
 
     Attributes:
-        kind: a backend, an engine that no installed plugin drives, or a part of the machine.
+        kind: a backend, an engine that no installed plugin drives, a part of the machine, or a store.
         name: ``docker``, ``cache folder``.
         found: whether it is there at all.
         works: whether it does what was tried. A part of the machine that is there and limits something still works.
@@ -74,7 +75,7 @@ class Diagnosis:
     Attributes:
         chosen: the backend that builds where nothing else is said.
         reason: who chose it.
-        findings: backends in the order in which they are asked, then engines without a plugin, then the machine.
+        findings: backends in the order in which they are asked, engines without a plugin, the machine, the stores.
         dated: month of the table of known holes.
     """
 
@@ -90,11 +91,12 @@ class Diagnosis:
 
 
 def diagnose(builder: Builder) -> Diagnosis:
-    """Look at every backend, at engines without a plugin, and at the machine."""
+    """Look at every backend, at engines without a plugin, at the machine, and at the stores that are named."""
     backends = tuple(_backends(builder))
     chosen, reason = _chosen(builder)
     missing = () if any(one.name == chosen for one in backends) else (_not_installed(builder, chosen),)
-    return Diagnosis(chosen, reason, (*backends, *missing, *_engines(builder), *machine(builder, Finding)))
+    here = (*machine(builder, Finding), *stores(builder, Finding))
+    return Diagnosis(chosen, reason, (*backends, *missing, *_engines(builder), *here))
 
 
 def _chosen(builder: Builder) -> tuple[str, str]:

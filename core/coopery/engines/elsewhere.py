@@ -38,10 +38,12 @@ def listed(builder: Builder) -> tuple[Details, ...]:
 def image_of(builder: Builder, key: str) -> Image | None:
     """The image of *key* where it is, if nobody named a backend; else brought into the builder's place; or None.
 
+    Of many who ask at once, here or in other processes, one brings it.
+
     Raises:
         BackendError, CacheError: the place or the disk refused.
     """
-    from coopery.engines.transfer import bring
+    from coopery.building.once import fill
 
     known = builder.ledger.newest(key)
     if known is None:
@@ -50,7 +52,7 @@ def image_of(builder: Builder, key: str) -> Image | None:
         found = other.ledger.believe(known)
         if found is not None:
             return found
-    return bring(builder, builder.backend(builder.emit), known, builder.emit)
+    return fill(builder, known)
 
 
 def assembled(builder: Builder, image: Image) -> Assembled:

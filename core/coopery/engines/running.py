@@ -86,6 +86,8 @@ def _keeper(builder: Builder, image: Image) -> tuple[Builder, Image]:
     """Who runs *image*, and as what: its own place's backend, unless another was named."""
     if image.place == builder.place.name:
         return builder, image
+    if not builder.home.writable and image.place == builder.aside.place.name:
+        return builder.aside, image
     if not builder.named:
         return choose.at_place(builder, image.place), image
     from coopery.engines.transfer import copy_into

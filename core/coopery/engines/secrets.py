@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from coopery.engines.needs import secret_ids
 from coopery.errors import UsageError
+from coopery.snapshots import secret_files
 
 if TYPE_CHECKING:
     from coopery.definition import Environment
@@ -60,15 +61,7 @@ def demand(environment: Environment, given: Iterable[str]) -> None:
     Raises:
         UsageError: those that are missing, all of them.
     """
-    there = set(given)
-    missing = {name: place for name, place in secret_ids(environment).items() if name not in there}
-    if missing:
-        listed = "; ".join(f"{place}: {name}" for name, place in missing.items())
-        options = " ".join(f"--secret id={name},env=VARIABLE" for name in missing)
-        raise UsageError(
-            f"no value was given for {'a build secret' if len(missing) == 1 else 'build secrets'}: {listed}",
-            remedy=f"coopery build {options} (or src=FILE); in Python: Builder(secrets={{{next(iter(missing))!r}: …}})",
-        )
+    secret_files.demand(secret_ids(environment), frozenset(given))
 
 
 def texts(values: Mapping[str, bytes]) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """One key, many places: an image that is known and whole somewhere is put into this place. No solve, no step.
 
-Its bytes are in the blob store of this machine, or come from a registry that is recorded to have it.
+Its bytes are in the blob store of this machine, or come from a cache folder or a registry that is recorded to have it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from attrs import evolve
 from coopery import records
 from coopery.backend import Snapshot
 from coopery.digest import hex_of
-from coopery.errors import BackendError, IntegrityError
+from coopery.errors import BackendError, IntegrityError, NotFound
 from coopery.events import Emit, StageFinished, StageStarted
 from coopery.image import Assembled, Made
 from coopery.ledger import image as as_image
@@ -40,6 +40,10 @@ def bring(builder: Builder, backend: Backend, known: Resolution, emit: Emit) -> 
     fetched = None
     image = here(builder, known)
     if image is None:
+        from coopery.engines.neighbours import fetch_near
+
+        image = fetch_near(builder, known, emit)
+    if image is None:
         from coopery.pulling import fetch_known
 
         fetched = fetch_known(builder, known, emit)
@@ -52,6 +56,23 @@ def bring(builder: Builder, backend: Backend, known: Resolution, emit: Emit) -> 
     placement = Placement(placed.place, placed.digest, placed.size, placed.reference)
     builder.ledger.record(known.image, placement)
     return _brought(as_image(known, placement))
+
+
+class Nowhere(NotFound):
+    """The bytes of a known image are nowhere to be had."""
+
+
+def must_bring(builder: Builder, backend: Backend, known: Resolution, emit: Emit) -> Image:
+    """As `bring`.
+
+    Raises:
+        Nowhere: where that returns None.
+    """
+    image = bring(builder, backend, known, emit)
+    if image is None:
+        words = f"the image of key {known.key} is recorded, and its bytes are nowhere to be had"
+        raise Nowhere(words, remedy="build its definition again")
+    return image
 
 
 def _brought(image: Image) -> Image:
