@@ -1,0 +1,76 @@
+"""`Builder.build_many` on a real Dask cluster, of which a worker is killed, with leases in a real Redis."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from coopery import Builder, Environment
+from real_redis import RealRedis
+from soak import rounds
+
+pytestmark = [pytest.mark.processes, pytest.mark.needs("redis"), pytest.mark.filterwarnings("ignore")]
+
+WORKERS = 4
+
+
+@pytest.fixture
+def records() -> Iterator[str]:
+    """The URL of a store on a server of the test's own."""
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own folders are too deep for a socket
+        server = RealRedis(Path(folder), durable=False)
+        server.start()
+        yield server.url("cluster")
+        server.stop()
+
+
+def test_each_definition_is_built_once_though_a_worker_dies(cluster, records, tmp_path, monkeypatch, request):
+    """Each worker is a machine with a disk of its own; who dies in a build is replaced when its lease has expired."""
+    from distributed import Client
+    from waiting import until
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    count = rounds(60, 200)
+    (tmp_path / "data").write_text("x" * 100_000)
+    workers = [cluster.worker(COOPERY_HOME=f"{tmp_path}/worker-{number}") for number in range(WORKERS)]
+    definitions = [
+        Environment.from_dict({"base": "scratch", "steps": [{"copy": "data", "to": f"/data-{number}"}]}, tmp_path)
+        for number in range(count)
+    ]
+    with (
+        Client(scheduler_file=str(cluster.file), set_as_default=False) as client,
+        Builder(cache=records, backend="oci", lease_seconds=2.0) as builder,
+    ):
+        client.wait_for_workers(WORKERS)
+
+        def kill() -> None:
+            until(lambda: len(builder.list()) >= count // 4)
+            workers[0].kill()
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        started = time.monotonic()
+        results = builder.build_many(definitions, client.get_executor())
+        wall = time.monotonic() - started
+        killer.join()
+        recorded = builder.list()
+    images = [result.result() for result in results]
+    assert len({image.id for image in images}) == count
+    assert {image.generation for image in images} == {1}
+    assert sorted(details.key for details in recorded) == sorted(image.key for image in images)
+    # What the killed one had done is asked for again, since Dask keeps results on workers, and fetched from its folder.
+    built = sum("base: started" in log.read_text() for log in tmp_path.glob("worker-*/logs/*/*.log"))
+    assert built - count in (0, 1), "only what the killed one was at is built a second time"
+    ideal = sum(dict(image.made.seconds).get("total", 0.0) for image in images) / WORKERS
+    message = (
+        f"{count} definitions, {WORKERS} workers, one killed: {wall:.1f} s, {wall / ideal:.2f} of an ideal split\n"
+    )
+    with request.getfixturevalue("capsys").disabled():
+        sys.stdout.write(message)
