@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import warnings
 from typing import Any
 
 import pytest
@@ -9,8 +11,6 @@ import pytest
 from coopery_docker.answers import Refused, Unreachable
 from coopery_docker.client import Daemon
 from coopery_docker.endpoint import Endpoint
-
-pytestmark = pytest.mark.usefixtures("quietly_collected")
 
 
 def load(scripted: Any, answer: bytes) -> None:
@@ -57,6 +57,24 @@ def test_a_refusal_carries_the_daemons_words(scripted: Any) -> None:
     with pytest.raises(Refused, match="disk on fire"):
         _ = client.info
     client.close()
+
+
+def test_what_could_not_be_connected_is_closed(scripted: Any, tmp_path: Any) -> None:
+    server, endpoint = scripted({"GET /info": (200, b"{}")})
+    client = Daemon(endpoint)
+    assert client.info == {}
+    server.shutdown()
+    server.server_close()
+    (tmp_path / "s0").unlink()
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        for asked in (client, Daemon(endpoint), Daemon(Endpoint(f"unix://{tmp_path}/absent"))):
+            with pytest.raises(Unreachable):
+                asked.images()
+            asked.close()
+        del asked
+        gc.collect()
+    assert [str(one.message) for one in seen if one.category is ResourceWarning] == []
 
 
 def test_nobody_there_says_where_and_what_to_do(tmp_path: Any) -> None:

@@ -23,8 +23,6 @@ from coopery_docker.backend import DockerBackend
 pytestmark = [
     pytest.mark.needs("dockerd"),
     pytest.mark.slow,
-    pytest.mark.usefixtures("quietly_collected"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),  # see there
 ]
 
 

@@ -96,11 +96,12 @@ def test_one_that_never_answers_is_given_up(tmp_path: Path) -> None:
 def test_asking_imports_nothing_heavy(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from coopery.home import Home; from coopery.settings import Settings\n"
-        "from coopery.backend import Workshop; from coopery_docker.backend import DockerBackend\n"
+        "from coopery.backend import Workshop; from coopery.plugins import Plugins\n"
         "home = Home(Path(sys.argv[1])); settings = Settings(home=home.root)\n"
         "shop = Workshop(home.root, home.staging, home.blobs, settings, None, print)\n"
-        "DockerBackend(shop).place.exists('sha256:' + '0' * 64, 'sha256:' + '0' * 64)\n"
-        "heavy = {'docker', 'requests', 'urllib3', 'http.client', 'email', 'ssl', 'click', 'rich', 'rattler'}\n"
+        "Plugins().backend('docker')(shop).place.exists('sha256:' + '0' * 64, 'sha256:' + '0' * 64)\n"
+        "heavy = {'docker', 'requests', 'urllib3', 'http.client', 'ssl', 'click', 'rich', 'rattler'}\n"
+        "heavy |= {'coopery.snapshots.on_host', 'coopery.oci.layout', 'coopery.places.layout'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
     env = {**os.environ, "DOCKER_HOST": f"unix://{tmp_path}/absent"}

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from coopery import driver
 from coopery.backend import Snapshot, Workshop
 from coopery.digest import Digest
 from coopery.errors import BackendError, NotFound, UnsupportedError, UsageError
@@ -168,12 +169,36 @@ class Told:
         return {"Id": "sha256:0"}
 
 
-@pytest.mark.skipif(Path("/dev/nvidiactl").exists(), reason="this machine has a GPU")
-def test_no_driver_is_said_plainly() -> None:
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine's files as the driver would have them; and nothing of NVIDIA's on PATH."""
+    monkeypatch.setattr(driver, "ROOT", tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    for name in ("dev", "etc/cdi", "bin"):
+        (tmp_path / name).mkdir(parents=True)
+    return tmp_path
+
+
+def test_no_driver_is_said_plainly(machine: Path) -> None:
     with pytest.raises(UnsupportedError) as caught:
         run.gpu_options(Told())  # type: ignore[arg-type]  # it is asked for its info alone
-    assert "no NVIDIA driver" in caught.value.remedy
+    assert "no NVIDIA driver" in caught.value.message
     assert caught.value.ability == "gpu"
+
+
+def test_gpus_are_asked_for_as_the_daemon_takes_them(machine: Path) -> None:
+    """No driver here is needed for that: what counts are its files and what the daemon says."""
+    (machine / "dev" / "nvidiactl").touch()
+    with pytest.raises(UnsupportedError, match="install nvidia-container-toolkit"):
+        run.gpu_options(Told())  # type: ignore[arg-type]  # as above
+    assert run.gpu_options(Told(Runtimes={"nvidia": {}})) == ("--gpus=all",)  # type: ignore[arg-type]  # as above
+    (machine / "bin" / "nvidia-container-runtime-hook").write_text("#!/bin/sh\n")
+    (machine / "bin" / "nvidia-container-runtime-hook").chmod(0o755)
+    assert run.gpu_options(Told()) == ("--gpus=all",)  # type: ignore[arg-type]  # as above
+    (machine / "etc" / "cdi" / "nvidia.yaml").touch()
+    assert run.gpu_options(Told()) == ("--gpus=all",), "a daemon that knows no CDI"  # type: ignore[arg-type]  # as above
+    known = Told(CDISpecDirs=["/etc/cdi"])
+    assert run.gpu_options(known) == ("--device=nvidia.com/gpu=all",)  # type: ignore[arg-type]  # as above
 
 
 def test_a_daemon_elsewhere_is_trusted_to_have_gpus() -> None:

@@ -6,19 +6,26 @@ A daemon that fails while it answers says so inside the answer, behind a status 
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, Final
 
-import docker.utils.socket  # type: ignore[import-untyped]  # docker-py has no types
+import docker  # type: ignore[import-untyped]  # docker-py has no types
 import requests
 import urllib3
 
 from coopery_docker.answers import Refused, Unreachable, files_of, said, unreachable
 from coopery_docker.endpoint import NAME, Endpoint
+from coopery_docker.transport import SocketAdapter
 
 _SECONDS: Final = 120.0
+_OLDEST: Final = "1.24"
+"""The version of the API that a daemon is asked for its own in: every one that docker-py drives has it."""
+
+_FRAME: Final = struct.Struct(">BxxxL")
+"""Before each piece of output: its stream and its length. Source: Docker Engine API 1.41, ContainerAttach."""
 
 
 class Daemon:
@@ -30,23 +37,22 @@ class Daemon:
     @cached_property
     def _api(self) -> Any:
         with self._translated("connecting"):
-            return docker.APIClient(
-                base_url=self.endpoint.host,
-                version="auto",
-                timeout=_SECONDS,
-                tls=_tls(self.endpoint),
-                use_ssh_client=True,
-            )
+            first = _client(self.endpoint, _OLDEST, _SECONDS)
+            try:
+                told = first.version(api_version=False)
+                return _client(self.endpoint, str(told["ApiVersion"]), _SECONDS)
+            except LookupError as exc:
+                words = f"connecting: {self.endpoint.host} does not say which API it has"
+                raise Refused(NAME, words, remedy="is it a Docker daemon?") from exc
+            finally:
+                first.close()
 
     @cached_property
     def _patient(self) -> Any:
         """For what may be silent for long: the daemon unpacks a large layer without a word."""
         version = self._api.api_version
         with self._translated("connecting"):
-            tls = _tls(self.endpoint)
-            return docker.APIClient(
-                base_url=self.endpoint.host, version=version, timeout=None, tls=tls, use_ssh_client=True
-            )
+            return _client(self.endpoint, version, None)
 
     @cached_property
     def info(self) -> Mapping[str, Any]:
@@ -215,7 +221,9 @@ class Daemon:
 
     def _frames(self, link: Any, name: str) -> Iterator[tuple[int, bytes]]:
         with self._translated(f"reading from container {name}"):
-            yield from docker.utils.socket.frames_iter(link, tty=False)
+            while head := _exactly(link, _FRAME.size):
+                stream, size = _FRAME.unpack(head)
+                yield stream, _exactly(link, size)
 
     def start(self, name: str) -> None:
         """Start it."""
@@ -270,6 +278,31 @@ class Daemon:
             raise Unreachable(NAME, f"{doing}: {exc}", remedy="update the daemon: 20.10 is the oldest known") from exc
         except (docker.errors.DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
             raise unreachable(self.endpoint, doing, exc) from exc
+
+
+def _client(endpoint: Endpoint, version: str, seconds: float | None) -> Any:
+    """docker-py's client, not connected yet."""
+    tls = _tls(endpoint)
+    made = docker.APIClient(endpoint.host, version=version, timeout=seconds, tls=tls, use_ssh_client=True)
+    if endpoint.socket:
+        made.mount(made.base_url, SocketAdapter(f"http+{endpoint.host}", timeout=seconds))
+    elif tls:  # requests prefers REQUESTS_CA_BUNDLE to what it was told, and that is for other servers
+        made.proxies.update(requests.utils.get_environ_proxies(made.base_url))
+        made.trust_env = False
+    return made
+
+
+def _exactly(link: Any, size: int) -> bytes:
+    """*size* bytes of a container's output; fewer where it ends before.
+
+    docker-py's own reader waits for the socket first, and so forever for what TLS has decrypted already.
+    """
+    take = getattr(link, "recv", None) or link.read
+    pieces = []
+    while size and (piece := take(size)):
+        pieces.append(piece)
+        size -= len(piece)
+    return b"".join(pieces)
 
 
 def _tls(endpoint: Endpoint) -> Any:

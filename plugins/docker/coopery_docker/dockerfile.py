@@ -77,7 +77,7 @@ def _build(
     transcript = Transcript(workshop)
     if builder is None:
         _check_classic(base, context, field_path)
-        _classic(daemon, base, context, reference, platform, transcript, field_path)
+        _classic(workshop, daemon, base, context, reference, platform, transcript, field_path)
     else:
         with of_dockerfile(workshop, base.secrets, field_path) as secrets:
             argv = _argv(builder, base, context, reference, platform, secrets)
@@ -95,6 +95,7 @@ def _check_classic(base: SealedBase, context: Context, field_path: str) -> None:
 
 
 def _classic(
+    workshop: Workshop,
     daemon: Daemon,
     base: SealedBase,
     context: Context,
@@ -107,8 +108,11 @@ def _classic(
         _pack(context, file)
         file.seek(0)
         try:
-            mode = network(daemon, os.environ)
-            for data in daemon.build(file, context.name, reference, dict(base.arguments), platform, mode):
+            env = _told(workshop)
+            proxies = {name: env[name] for name in PROXIES if name in env}
+            arguments = {**proxies, **dict(base.arguments)}
+            mode = network(daemon, env)
+            for data in daemon.build(file, context.name, reference, arguments, platform, mode):
                 transcript.feed(data)
         except Refused as exc:
             transcript.close()
@@ -157,13 +161,21 @@ def _argv(
     )
 
 
+def _told(workshop: Workshop) -> dict[str, str]:
+    """The environment, and what the settings say of the outside world.
+
+    Builders declare the variables for proxies by themselves, and keep them out of the image and its history.
+    """
+    from coopery.wire.child_env import child_env
+
+    return {**os.environ, **child_env(workshop.settings)}
+
+
 def _run(
     workshop: Workshop, daemon: Daemon, argv: Sequence[str], more: Mapping[str, str], transcript: Transcript
 ) -> int:
     """Run BuildKit's command line; its status. It ends with us, if we end well."""
-    from coopery.wire.child_env import child_env
-
-    env = {**os.environ, **child_env(workshop.settings), **more}
+    env = {**_told(workshop), **more}
     *options, dashes, folder = argv
     options += [f"--build-arg={name}" for name in PROXIES if name in env]  # the value is taken from the environment
     if network(daemon, env) == "host":

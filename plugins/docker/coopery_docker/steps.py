@@ -45,7 +45,9 @@ def run_step(workshop: Workshop, daemon: Daemon, stage: Stage, base: Snapshot, s
         image = stage.load(base)
         with _container(daemon, str(image), running) as name:
             transcript = _running.Transcript(workshop)
-            status = _execute(daemon, name, running, transcript)
+            with workshop.cancel.calling(lambda: _kill(daemon, name)):
+                status = _execute(daemon, name, running, transcript)
+            workshop.cancel.check()
             if status:
                 raise _running.failed(NAME, running, status, transcript)
             layer = _changes(workshop, daemon, name)
@@ -119,8 +121,7 @@ def _execute(daemon: Daemon, name: str, running: Running, transcript: Transcript
 
     def end() -> None:
         late.set()
-        with suppress(BackendError):
-            daemon.kill(name)
+        _kill(daemon, name)
 
     timer = threading.Timer(running.seconds, end)
     timer.daemon = True
@@ -141,6 +142,11 @@ def _execute(daemon: Daemon, name: str, running: Running, transcript: Transcript
         status = TIMED_OUT
     transcript.close()
     return status
+
+
+def _kill(daemon: Daemon, name: str) -> None:
+    with suppress(BackendError):
+        daemon.kill(name)
 
 
 def _start(daemon: Daemon, name: str, transcript: Transcript) -> int:
