@@ -46,6 +46,7 @@ soak: setup engines channel  ## the same with the long forms: more rounds, limit
 bench: setup engines channel  ## ratios against the limit of the machine and the best of other tools
 	@$(BIN)/python benchmarks/run.py
 	@$(BIN)/python benchmarks/registry.py
+	@$(BIN)/python benchmarks/engines.py
 
 requirements: setup  ## pin requirements/dev.txt anew
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
