@@ -16,10 +16,9 @@ from coopery.backend import Placed
 from coopery.blobs import disk_error
 from coopery.digest import Digest
 from coopery.errors import BackendError, NotFound, UnsupportedError
-from coopery.image import Assembled
+from coopery.image import DEFAULT_PATH, Assembled
 from coopery.oci.extract import extract
 from coopery.place import Presence, RunRequest
-from coopery.snapshots import running
 from coopery.snapshots.users import Account, UnknownUser, account
 from coopery_unshare.sandbox import Spec, attach
 from coopery_unshare.scratch import scratch
@@ -95,7 +94,7 @@ class FolderPlace:
             own = [*(settings.get("Entrypoint") or ()), *(settings.get("Cmd") or ())]
             argv = tuple(request.argv) or tuple(own) or ("/bin/sh",)
             kept = dict(entry.split("=", 1) for entry in settings.get("Env") or ())
-            env = {"PATH": running.DEFAULT_PATH, **kept, **request.env}
+            env = {"PATH": DEFAULT_PATH, **kept, **request.env}
             mounts = tuple((os.path.abspath(host), inside, True) for host, inside in request.mounts)
             workdir = request.workdir or settings.get("WorkingDir") or "/"
             return attach(folder, Spec(argv, env, workdir, who, mounts))

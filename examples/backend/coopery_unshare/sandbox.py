@@ -18,6 +18,7 @@ from typing import IO, Any, Final
 
 from attrs import asdict, frozen
 
+from coopery.cancel import Cancel
 from coopery.snapshots.users import Account
 
 _CHUNK: Final = 1 << 16
@@ -42,17 +43,21 @@ class Spec:
     network: bool = True
 
 
-def execute(folder: Path, spec: Spec, feed: Callable[[bytes], None], seconds: float) -> int:
+def execute(folder: Path, spec: Spec, feed: Callable[[bytes], None], seconds: float, cancel: Cancel) -> int:
     """Run *spec* in *folder* (see `coopery_unshare.scratch`), its output to *feed*; returns its exit status.
 
     Raises:
         TookTooLong: it did not end within *seconds* (0: it may take any time).
+        Cancelled: nobody waits for the build any more.
     """
     process = _start(folder, spec, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
-        if process.stdout is not None:
-            _read(process.stdout, feed, seconds)
-        return process.wait()
+        with cancel.calling(process.kill):
+            if process.stdout is not None:
+                _read(process.stdout, feed, seconds)
+            status = process.wait()
+        cancel.check()
+        return status
     finally:
         _end(process)
 

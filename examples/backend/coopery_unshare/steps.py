@@ -35,7 +35,7 @@ def run(workshop: Workshop, base: Snapshot, step: SealedStep, files: Files) -> L
         mounts = tuple((str(host), inside, False) for host, inside in ready.mounts)
         spec = Spec(ready.argv, ready.env, ready.workdir, who, mounts, ready.network)
         try:
-            status = execute(folder, spec, transcript.feed, ready.seconds)
+            status = execute(folder, spec, transcript.feed, ready.seconds, workshop.cancel)
         except TookTooLong as exc:
             raise BackendError(
                 base.backend, f"{ready.field_path}: {exc}", remedy="give it more time with --step-timeout"

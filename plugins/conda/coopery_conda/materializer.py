@@ -16,6 +16,7 @@ from coopery.bytecode import BytecodeStore, Compiled, Module, Python, Runtime, k
 from coopery.definition import Conda, Target
 from coopery.events import Progress, Stage
 from coopery.exchange import Listed, Located
+from coopery.home import Home
 from coopery.layer import Entry, Tree
 from coopery.lock import Artifact
 from coopery.materializer import Configuration, Resolution, Section
@@ -51,13 +52,13 @@ class CondaMaterializer:
     after: ClassVar[tuple[str, ...]] = ()
     shelves: ClassVar[tuple[Shelf, ...]] = (
         Shelf("packages", "packages", "artifact", fetched=True),
-        Shelf("repodata", "indexes of channels", names=r"[^.].*", fetched=True),
+        Shelf("repodata", "indexes of channels", names=r"[^.].*", fetched=True, own=True),
     )
 
     def __init__(self, workshop: Workshop) -> None:
         self._workshop = workshop
         self._section = Section(Conda())  # the last one seen: its root is where paths of channels start from
-        self._workers = Workers(workshop.home / "repodata", child_env(workshop.settings))
+        self._workers = Workers(Home(workshop.home).own / "repodata", child_env(workshop.settings))
         self._logins = Logins()
         self._packages = Packages(workshop.home / "packages", workshop.staging, logins=self._logins)
 

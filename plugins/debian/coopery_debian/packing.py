@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 from attrs import asdict, frozen
 
+from coopery import sharing
 from coopery.backend import Workshop
 from coopery.blobs import disk_error
 from coopery.errors import BaseError, IntegrityError, PackageError
@@ -157,7 +158,7 @@ class Packing:
 
 def _scratch(staging: Path) -> str:
     try:
-        staging.mkdir(parents=True, exist_ok=True)
+        sharing.make_folders(staging)
         return tempfile.mkdtemp(prefix="debian-", dir=staging)
     except OSError as exc:
         raise disk_error(exc) from exc

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from coopery.backend import Abilities, Examination, Placed, Snapshot, Workshop
 from coopery.home import Home
-from coopery.oci.layout import Layout
-from coopery.places.layout import LayoutPlace
 from coopery.shelf import Shelf
-from coopery.snapshots.on_host import OnHost
-from coopery_oci import materialize as _materialize
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what is imported here is imported by every hit on any engine, so the rest waits until it is used
     from coopery.digest import Digest
     from coopery.files import Files
     from coopery.image import Assembled
     from coopery.layer import Layer
     from coopery.place import RunRequest
+    from coopery.places.layout import LayoutPlace
     from coopery.sealed import SealedBase, SealedStep
+    from coopery.snapshots.on_host import OnHost
 
 NAME: Final = "oci"
 
@@ -30,18 +29,25 @@ class OciBackend:
     name: ClassVar[str] = NAME
     abilities: ClassVar[Abilities] = Abilities(registry=True)
     shelves: ClassVar[tuple[Shelf, ...]] = (
-        Shelf("rootfs", "unpacked images", "image", locked=True),
-        Shelf("running", "runs", names=r"run-[a-z0-9_]{8}", passing=True),
+        Shelf("rootfs", "unpacked images", "image", locked=True, own=True),
+        Shelf("running", "runs", names=r"run-[a-z0-9_]{8}", passing=True, own=True),
     )
 
     def __init__(self, workshop: Workshop) -> None:
         self._workshop = workshop
         self._home = Home(workshop.home)
-        self._host = OnHost(workshop, self.name)
+
+    @cached_property
+    def _host(self) -> OnHost:
+        from coopery.snapshots.on_host import OnHost
+
+        return OnHost(self._workshop, self.name)
 
     @property
     def place(self) -> LayoutPlace:
         """The layout in the cache folder."""
+        from coopery.places.layout import LayoutPlace
+
         return LayoutPlace(self._workshop.home, run=self._run)
 
     def _run(self, digest: Digest, request: RunRequest) -> int:
@@ -71,6 +77,9 @@ class OciBackend:
 
     def materialize(self, snapshot: Snapshot, image: Assembled, new: Sequence[Layer], tag: str) -> Placed:  # noqa: ARG002 - the protocol's: other engines have the snapshot already
         """See `coopery.backend.Backend.materialize`."""
+        from coopery.oci.layout import Layout
+        from coopery_oci import materialize as _materialize
+
         layout = Layout(self._home.images, self._workshop.staging)
         return _materialize.materialize(layout, str(self._home.images), image, tag)
 

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from coopery import digest as _digest
-from coopery import use
+from coopery import sharing, use
 from coopery.blobs import disk_error
 from coopery.errors import CacheError
 from coopery.files import Stat
+from coopery.home import Home
 from coopery.oci.extract import extract
 from coopery_oci.inside.syscalls import sync_disk
 
@@ -34,7 +35,7 @@ def unpacked(workshop: Workshop, image: Assembled) -> Path:
         IntegrityError: a layer is missing, damaged or hostile.
         CacheError: the disk refused.
     """
-    folder = workshop.home / "rootfs" / _digest.hex_of(image.image_id)
+    folder = Home(workshop.home).own / "rootfs" / _digest.hex_of(image.image_id)
     if not (folder / "root").is_dir():
         try:
             _unpack(workshop, image, folder)
@@ -54,7 +55,7 @@ def held(workshop: Workshop, image: Assembled) -> Iterator[Path]:
         root = unpacked(workshop, image)
         with use.holding(root.parent) as there:
             if there:  # it may have gone between our look and our lock
-                use.mark(root.parent, workshop.staging)
+                use.mark(root.parent, Home(workshop.home).own / "staging")
                 yield root
                 return
     raise CacheError(f"{root.parent}: it goes as soon as it is made", remedy="look who removes it")
@@ -62,9 +63,9 @@ def held(workshop: Workshop, image: Assembled) -> Iterator[Path]:
 
 def _unpack(workshop: Workshop, image: Assembled, folder: Path) -> None:
     """Into staging, synced, then renamed: a crash at any moment leaves no half of it under the final name."""
-    for parent in (workshop.staging, folder.parent):
-        parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix="rootfs-", dir=workshop.staging))
+    for parent in (folder.parent.parent / "staging", folder.parent):
+        sharing.make_folders(parent)
+    staging = Path(tempfile.mkdtemp(prefix="rootfs-", dir=folder.parent.parent / "staging"))
     try:
         extract(image.layers, workshop.blobs, staging / "root")
         sync_disk(str(staging))

@@ -99,7 +99,7 @@ def _first_that_works(workshop: Workshop, process: Process, files: Files, root: 
 
 
 def _by(way: Way, workshop: Workshop, process: Process, files: Files, root: Path, platform: str) -> Ended:
-    with scratch(workshop.home) as folder:
+    with scratch(Home(workshop.home).own) as folder:
         try:
             spec = _specification(way, process, files, root, folder, platform)
         except OSError as exc:  # the loader way looks for the program itself
