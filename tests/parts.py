@@ -85,6 +85,12 @@ def _unprivileged() -> str | None:
     return None if shutil.which("setpriv") else "setpriv is not installed"
 
 
+def _users() -> str | None:
+    if os.geteuid() != 0:
+        return "only root can be several users"
+    return None if shutil.which("setpriv") else "setpriv is not installed"
+
+
 def _docker() -> str | None:
     """Whether a daemon answers and runs a program: what `coopery doctor` tries."""
     import tempfile
@@ -189,6 +195,14 @@ def _redis() -> str | None:
     return None
 
 
+def _slurm() -> str | None:
+    """`scripts/start-slurm` starts it; its daemons want root, and a machine's own name."""
+    if os.geteuid() != 0:
+        return "needs root"
+    missing = [name for name in ("munged", "slurmctld", "slurmd", "sbatch") if shutil.which(name) is None]
+    return f"not installed: {', '.join(missing)} (scripts/start-slurm --install)" if missing else None
+
+
 def _docker_28() -> str | None:
     """`scripts/install-docker-28` puts it there; tests start its daemon beside the machine's."""
     program = REPOSITORY / "build" / "docker-28" / "usr" / "sbin" / "dockerd"
@@ -202,6 +216,9 @@ PARTS = {
     for part in (
         Part("engine-free", "coopery itself", lambda: None),
         Part("namespaces", "unshare --user --map-root-user true", _command("unshare", "-Ur", "true")),
+        Part("mounts", "unshare --mount true", _command("unshare", "--mount", "true")),
+        Part("users", "root, who can be several users", _users),
+        Part("no-network", "unshare --net true", _command("unshare", "--net", "true")),
         Part("chroot", "chroot / true", _command("chroot", "/", "true")),
         Part("overlay", "an overlay is mounted in a namespace", _overlay),
         Part("debian", "InRelease fetched from apt's own mirror", _mirror),
@@ -221,6 +238,7 @@ PARTS = {
         Part("redis", "a server of our own", _redis),
         Part("postgresql", "a cluster of our own", _postgresql),
         Part("docker-28", "build/docker-28's dockerd --version", _docker_28),
+        Part("slurm", "slurmctld, slurmd and munged", _slurm),
         Part("second-python", ".venv-second/bin/python", _second_python),
         Part("ordinary-user", "setpriv, or not being root", _unprivileged),
     )

@@ -14,24 +14,27 @@ CORE = Path(__file__).parents[2] / "core" / "coopery"
 PLUGINS = Path(__file__).parents[2] / "plugins"
 
 FLOORS = {
-    1: "errors digest platform encoding faults use",
+    1: "errors digest platform encoding faults sharing use",
     2: "definition target lock layer image sealed files",
     3: "canonical key why dockerignore reference facts",
-    4: "place materializer base_source backend cache leases events shelf exchange",
+    4: "cancel place inside materializer base_source backend cache leases events shelf exchange",
     5: "hookspecs",
-    6: "failure redact private settings wire registry blobs folders whole bytecode home logs records "
-    "read schema seal tree content layout_index oci layers snapshots stores formats "
+    6: "failure redact foreground tether processes activation driver private settings wire registry blobs folders "
+    "whole bytecode home logs records "
+    "read schema seal tree content layout_index oci sif layers snapshots stores formats "
     "lockfile lockfile_check lockfile_text",
-    7: "plugins preflight engines export assemble places ledger heartbeat flight stage1 stage2 make planning exporting "
-    "pushing pulling collect compare interchange order locking choosing relocking build",
+    7: "plugins preflight engines export assemble places ledger together whereabouts heartbeat flight recording stage1 "
+    "stage2 make planning exporting errands "
+    "keeping pushing pulling moving aside collect compare interchange order locking choosing relocking building build",
     8: "cli __main__",
-    9: "testing",
+    9: "testing pytest_store",
 }
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names.split()}
 
 UPWARD = {
     ("definition", "read"): "Environment.load is where people look for it; imported when called",
     ("__init__", "*"): "the public names, imported on first use",
+    ("backend", "home"): "the same: each member of a group has interpreters of his own",
     ("backend", "bytecode"): "a workshop that was lent no compilers makes its own when it is made",
 }
 HEAVY = {
@@ -41,6 +44,7 @@ HEAVY = {
     "ruamel": ("read",),
     "pluggy": ("plugins", "hookspecs"),
     "urllib3": ("wire",),
+    "cryptography": ("stores",),
 }
 FOREIGN = {"rattler", "docker", "podman", "conda", "uv", "pip", "requests"}
 

@@ -1,4 +1,4 @@
-"""Each backend that works here builds every sample that it has the abilities for, once in a session."""
+"""Each backend that works here builds every sample that it has the abilities for, once in a session, when asked."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ class Session:
     world: World
     found: dict[str, Found]
 
-    def of(self, backend: str) -> Found:
-        """What *backend* made of its samples."""
-        if backend not in self.found:
-            alone = is_alone(backend)
-            home = "home-ordinary" if alone else "home"
-            self.found[backend] = self.drive(backend, home, backend, able(backend))
-        return self.found[backend]
+    def of(self, backend: str, name: str) -> dict[str, Any]:
+        """What *backend* made of the sample *name*."""
+        found = self.found.setdefault(backend, {})
+        if name not in found:
+            home = "home-ordinary" if is_alone(backend) else "home"
+            found |= self.drive(backend, home, backend, [name])
+        return found[name]
 
     def drive(self, backend: str, home: str, out: str, names: Iterable[str], *, keep: bool = False) -> Found:
         """Build and run samples in a process of its own, by somebody for whom *backend* works.
@@ -117,7 +117,7 @@ def built(session: Session) -> Callable[[str, str], dict[str, Any]]:
     def get(backend: str, name: str) -> dict[str, Any]:
         if name not in able(backend):
             pytest.skip(f"{backend} does not declare what {name} asks for")
-        made = session.of(backend)[name]
+        made = session.of(backend, name)
         assert "error" not in made, made["error"]
         return made
 

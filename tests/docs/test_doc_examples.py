@@ -17,6 +17,7 @@ from coopery.settings import load as load_settings
 from coopery.testing import MemoryCache
 
 QUOTED = {
+    "docs/embedding.md": "examples/embedding",
     "docs/podman.md": "examples/buildah",
     "docs/writing-a-backend.md": "examples/backend",
     "docs/writing-a-cache-store.md": "examples/cache_store",

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
+from coopery.errors import UnsupportedError, UsageError
 from coopery.home import Home
 from coopery.records import placement_name
 
@@ -67,3 +71,58 @@ def test_a_pulled_or_built_image_can_be_exported_from_any_place(builder, define,
     assert made.export(image, f"oci:{tmp_path / 'out'}:v1").endswith(":v1")
     assert Home(tmp_path / "nothing").blobs.size(image.id) is None
     assert (tmp_path / "out" / "blobs" / "sha256" / image.id.partition(":")[2]).is_file()
+
+
+# --- what cannot be built here may be had from elsewhere ------------------------------------------
+
+
+def test_a_backend_that_lacks_an_ability_gets_the_image_by_transfer(builder, define, stages):
+    step = {"run": "say x"}
+    first = builder(backend="house").build(define(step))
+    stages()
+    there = builder(backend="oci").build(define(step))
+    assert (there.id, there.generation, there.hit) == (first.id, first.generation, False)
+    assert there.place.startswith("oci:")
+    assert stages() == ["image"]
+    assert builder(backend="oci").build(define(step)).hit
+
+
+def test_it_is_still_refused_where_nobody_has_it(builder, define, stages):
+    with pytest.raises(UnsupportedError, match=r"\$\.steps\[1\]\.run"):
+        builder(backend="oci").build(define({"run": "say x"}))
+    assert stages() == []
+
+
+def test_a_rebuild_is_refused_whoever_has_an_older_one(builder, define):
+    builder(backend="house").build(define({"run": "say x"}))
+    with pytest.raises(UnsupportedError, match=r"\$\.steps\[1\]\.run"):
+        builder(backend="oci").build(define({"run": "say x"}), rebuild=True)
+
+
+def test_it_is_refused_where_its_bytes_are_gone(builder, define, tmp_path):
+    builder(backend="house").build(define({"run": "say x"}))
+    layer = builder().details(builder().key(define({"run": "say x"}))).layers[-1]
+    Home(tmp_path / "home").blobs.path(layer.digest).unlink()
+    with pytest.raises(UnsupportedError, match=r"\$\.steps\[1\]\.run"):
+        builder(backend="oci").build(define({"run": "say x"}))
+
+
+def test_no_secret_is_asked_for_what_is_only_brought(builder, define, stages):
+    step = {"run": "say x", "secrets": ["token"]}
+    first = builder(backend="house", secrets={"token": "squeamish"}).build(define(step))
+    stages()
+    Path(first.place.partition(":")[2], first.id.partition(":")[2]).unlink()
+    assert builder(backend="house").build(define(step)).id == first.id
+    assert stages() == ["image"]
+    with pytest.raises(UsageError, match="no value was given for a build secret"):
+        builder(backend="house").build(define(step), rebuild=True)
+
+
+def test_many_who_ask_for_a_key_bring_it_once(builder, define, stages):
+    first = builder(backend="house").build(define({"run": "say x"}))
+    stages()
+    one = builder(backend="oci")
+    with ThreadPoolExecutor(8) as pool:
+        images = list(pool.map(one.image, [first.key] * 24))
+    assert {image.id for image in images} == {first.id}
+    assert stages() == ["image"]

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from coopery import digest
-from coopery.assemble import DEFAULT_PATH, EPOCH, assemble
+from coopery.assemble import EPOCH, assemble
 from coopery.backend import Snapshot
 from coopery.errors import BaseError, PackageError
-from coopery.image import Assembled, encode
+from coopery.image import DEFAULT_PATH, Assembled, encode
 from coopery.layer import Layer
 from coopery.materializer import Configuration
 from layers.forest import target
