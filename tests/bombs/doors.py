@@ -6,6 +6,7 @@ before the clock starts, and in little memory, so that what is measured is ours.
 
 from __future__ import annotations
 
+import bz2
 import json
 import lzma
 import resource
@@ -39,8 +40,8 @@ Door = Callable[[], object]
 
 def repeated(head: bytes, pack: Callable[[bytes], bytes]) -> bytes:
     """A file of *head* and a GiB of zeros, as compressed members one after the other."""
-    if pack is xz:  # one stream, as packages have it
-        packer = lzma.LZMACompressor(preset=0)
+    if pack in (xz, bz2.compress):  # one stream, as packages have it
+        packer = lzma.LZMACompressor(preset=0) if pack is xz else bz2.BZ2Compressor(1)
         pieces = [packer.compress(head), *(packer.compress(PIECE) for _ in range(rounds(256, 1024)))]
         return b"".join((*pieces, packer.flush()))
     return pack(head) + pack(PIECE * 32) * (GIB >> 25)
@@ -165,6 +166,36 @@ def deb(folder: Path, kind: str) -> Door:
     return lambda: list(unpack(path, "hello", folder / "scratch"))
 
 
+def conda(folder: Path, kind: str) -> Door:
+    from conda.desk import make_desk
+    from conda.maker import Channel
+    from coopery.target import Facts, Resolved
+
+    channel = Channel(folder / "channel")
+    path = channel.add("bomb", old=kind == "tar.bz2")
+    index = path.parent / "repodata.json"
+    before = path.read_bytes()
+    payload = repeated(tar_head("share/zeros"), bz2.compress if kind == "tar.bz2" else PACKED["zst"])
+    if kind == "tar.bz2":
+        path.write_bytes(payload)
+    else:
+        with zipfile.ZipFile(path) as was:
+            kept = {name: was.read(name) for name in was.namelist()}
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as made:
+            for name, data in kept.items():
+                made.writestr(name, payload if name.startswith("pkg-") else data)
+    after = path.read_bytes()
+    text = index.read_text().replace(sha256(before).hexdigest(), sha256(after).hexdigest())
+    index.write_text(text.replace(f'"size": {len(before)}', f'"size": {len(after)}'))
+    target = Resolved("linux/amd64", "/opt/env", _digest.of_bytes(b""), Facts(), glibc="2.36", bytecode=False)
+
+    def fetch() -> object:
+        with make_desk(folder) as desk:
+            return desk.trees("bomb", target=target)
+
+    return fetch
+
+
 # --- documents ------------------------------------------------------------------------------------
 
 ALIASES = "x0: &x0 [a, a, a, a, a, a, a, a, a]\n" + "".join(
@@ -218,6 +249,7 @@ DOORS: dict[str, Callable[[Path], Door]] = {
     **{f"archive, {kind}": lambda folder, kind=kind: archive(folder, kind) for kind in ("gz", "zst")},
     **{f"deb, {kind}": lambda folder, kind=kind: deb(folder, kind) for kind in ("gz", "zst", "xz")},
     "wheel": wheel,
+    **{f"conda package, {kind}": lambda folder, kind=kind: conda(folder, kind) for kind in ("conda", "tar.bz2")},
     "a million files": million_files,
     "definition, aliases": lambda folder: definition(folder, f"base: scratch\n{ALIASES}"),
     "definition, deep": lambda folder: definition(folder, DEEP),

@@ -14,6 +14,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 from attrs import evolve
 
 from coopery import platform
@@ -29,6 +31,7 @@ from coopery.sealed import SealedStep
 from coopery.settings import Settings
 from coopery_podman import tidy
 from coopery_podman.backend import PodmanBackend
+from real_podman import storage as own_storage
 
 TOOLS = ("sh", "cat", "id", "env", "sleep", "ls", "mkdir", "rm", "stat", "chmod", "chown", "ln", "head", "yes")
 PASSWD = b"root:x:0:0:root:/root:/bin/sh\napp:x:1000:1001:App:/home/app:/bin/sh\n"
@@ -112,21 +115,10 @@ def workshop(tmp_path: Path, events: list[Event]) -> Workshop:
 @pytest.fixture(scope="session")
 def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A storage of the tests' own, so that nothing of the machine's is touched; seen to be empty of leftovers."""
-    folder = tmp_path_factory.mktemp("storage")
-    configuration = folder / "storage.conf"
-    lines = [f'{name} = "{folder / name}"' for name in ("graphroot", "runroot", "rootless_storage_path")]
-    configuration.write_text("\n".join(["[storage]", 'driver = "overlay"', *lines, ""]))
-    before = os.environ.get("CONTAINERS_STORAGE_CONF")
-    os.environ["CONTAINERS_STORAGE_CONF"] = str(configuration)
-    try:
+    with own_storage(tmp_path_factory.mktemp("storage")) as folder:
         yield folder
         assert subprocess.check_output(["buildah", "containers", "--quiet"], text=True) == ""
         assert not tidy.has_mounts(folder / "graphroot" / "overlay")
-    finally:
-        if before is None:
-            os.environ.pop("CONTAINERS_STORAGE_CONF")
-        else:
-            os.environ["CONTAINERS_STORAGE_CONF"] = before
 
 
 @pytest.fixture(scope="session")

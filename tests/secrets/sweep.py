@@ -229,8 +229,8 @@ def _rows(path: Path) -> bytes:
     return b"\n".join((dumped.encode(), *values))
 
 
-def wait_for(watch: Watch, processes: int, seconds: float = 10.0) -> None:
-    """Until *watch* has seen that many processes."""
+def wait_for(watch: Watch, text: str, lines: int, seconds: float = 10.0) -> None:
+    """Until *watch* has seen *text* in that many different command lines."""
     until = time.monotonic() + seconds
-    while len(watch.processes) < processes and time.monotonic() < until:
+    while sum(text.encode() in line for _, line in set(watch.seen)) < lines and time.monotonic() < until:
         time.sleep(_PERIOD)

@@ -116,7 +116,7 @@ def test_command_lines_of_children_and_theirs() -> None:
     outer = "import subprocess, sys; subprocess.run(sys.argv[1:])"
     with Watch() as watch:
         running = subprocess.Popen([sys.executable, "-c", outer, *argv, canary.text], start_new_session=True)
-        wait_for(watch, 2)
+        wait_for(watch, canary.text, 2)
         os.killpg(running.pid, 9)
         running.wait()
     assert found(canary, watched=watch) == ["command line"]

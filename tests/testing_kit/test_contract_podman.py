@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
 from coopery.backend import Workshop
 from coopery.testing import BackendContract
 from coopery.testing.backend.desk import Desk
 from coopery_podman.backend import PodmanBackend
+from real_podman import storage as own_storage
 
 pytestmark = [pytest.mark.slow, pytest.mark.processes, pytest.mark.needs("podman-run")]
 
@@ -20,11 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.processes, pytest.mark.needs("podman
 @pytest.fixture(scope="module")
 def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """So that nothing of the machine's is touched, and nobody else's containers are seen."""
-    folder = tmp_path_factory.mktemp("storage")
-    lines = [f'{name} = "{folder / name}"' for name in ("graphroot", "runroot", "rootless_storage_path")]
-    (folder / "storage.conf").write_text("\n".join(["[storage]", 'driver = "overlay"', *lines, ""]))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CONTAINERS_STORAGE_CONF", str(folder / "storage.conf"))
+    with own_storage(tmp_path_factory.mktemp("storage")) as folder:
         yield folder
 
 

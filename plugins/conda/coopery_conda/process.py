@@ -18,6 +18,7 @@ from typing import IO, Any, Final
 from coopery.errors import BuildError
 from coopery.redact import Redactor, masked, secrets_in
 from coopery_conda.channels import secrets_of
+from coopery_conda.limit import FLOOR, RATIO, WriteLimit
 
 Progress = Callable[[dict[str, Any]], None]
 
@@ -30,6 +31,8 @@ SILENCE: Final = 600.0
 _OWN: Final = {"NETRC": os.devnull}
 """netrc is read on this side, where its rules are the same for every fetcher."""
 
+_ANSWERS: Final = frozenset({"progress", "unpacks", "refused", "failed", "result"})
+_TOO_MUCH: Final = f"holds more than {RATIO} times its size and {FLOOR >> 20} MB: it was not unpacked any further"
 _PATIENCE: Final = 2.0  # seconds that a process has to end by itself
 _TAIL: Final = 30  # lines of what it printed that a message keeps
 
@@ -95,17 +98,16 @@ class Worker:
         """
         self._masked = Redactor({*secrets_of(request.get("access", ())), *_passwords(self._env)})
         try:
-            self._send(request)
-            while True:
-                message = self._next()
-                if "progress" in message:
-                    progress(message["progress"])
-                elif "refused" in message:
-                    raise Refusal(self._clean(message["refused"]))
-                elif "failed" in message:
-                    raise self._failed(f"the conda worker failed: {message['failed']}")
-                else:
-                    return message["result"]
+            with WriteLimit(self._process.pid) as limit:
+                self._send(request)
+                message = self._end_of(progress, limit)
+            if limit.tripped:
+                raise Refusal({"kind": "package", "file_name": limit.tripped, "message": _TOO_MUCH})
+            if "refused" in message:
+                raise Refusal(self._clean(message["refused"]))
+            if "failed" in message:
+                raise self._failed(f"the conda worker failed: {message['failed']}")
+            return message["result"]
         except Refusal:
             raise
         except BaseException:
@@ -116,6 +118,18 @@ class Worker:
     def close(self) -> None:
         """End the process. May be called twice."""
         self._close()
+
+    def _end_of(self, progress: Progress, limit: WriteLimit) -> dict[str, Any]:
+        """The last message of an answer; what comes before it is handed on."""
+        while True:
+            message = self._next()
+            if "progress" in message:
+                limit.fetched(message["progress"]["bytes"])
+                progress(message["progress"])
+            elif "unpacks" in message:
+                limit.unpacks(message["unpacks"]["item"], message["unpacks"]["unpacks"])
+            else:
+                return message
 
     def _send(self, request: dict[str, Any]) -> None:
         try:
@@ -139,7 +153,7 @@ class Worker:
             raise self._died()
         try:
             message = json.loads(line)
-            if isinstance(message, dict) and message.keys() & {"progress", "refused", "failed", "result"}:
+            if isinstance(message, dict) and message.keys() & _ANSWERS:
                 return message
         except ValueError:
             pass  # said below, with what is not JSON but of the wrong form

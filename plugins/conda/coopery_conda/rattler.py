@@ -134,7 +134,7 @@ class Rattler:
             async with slots:
                 archive = await self._download(package, report)
             async with unpacking:
-                return await asyncio.to_thread(_unpack, package, archive)
+                return await asyncio.to_thread(_unpack, package, archive, report)
 
         # All of them end, well or not: what is sound is kept, and nobody writes after the answer.
         done = await asyncio.gather(*(one(package) for package in request["packages"]), return_exceptions=True)
@@ -303,10 +303,11 @@ def _check(package: dict[str, Any], found: str) -> None:
         raise _refused(package, f"expected sha256 {package['sha256']}, got {found}")
 
 
-def _unpack(package: dict[str, Any], archive: Path) -> str:
+def _unpack(package: dict[str, Any], archive: Path, report: Report) -> str:
     """Extract a verified archive. Entries that point outside are left out by py-rattler, or refused by it."""
     target = Path(package["folder"]) / "half"
     try:
+        report({"unpacks": archive.stat().st_size, "item": package["file_name"]})
         sha256, _ = extract(archive, target)
     except (OSError, RuntimeError) as exc:
         _check_disk(target.parent)

@@ -1,9 +1,9 @@
 """The child process: ``python -m coopery_conda.worker REPODATA_FOLDER``. JSON lines in, JSON lines out.
 
-A request is ``{"do": "solve" | "match" | "fetch" | "look", …}``. Answers are any number of ``{"progress": …}``, then
-one ``{"result": …}`` or ``{"refused": …}`` or ``{"failed": …}``. It ends when its standard input does, whatever it is
-doing: nobody waits any more. It ends by ``os._exit``, since py-rattler 0.28 can abort an interpreter that ends in the
-ordinary way.
+A request is ``{"do": "solve" | "match" | "fetch" | "look", …}``. Answers are any number of ``{"progress": …}`` and
+``{"unpacks": …}``, then one ``{"result": …}`` or ``{"refused": …}`` or ``{"failed": …}``. It ends when its standard
+input does, whatever it is doing: nobody waits any more. It ends by ``os._exit``, since py-rattler 0.28 can abort an
+interpreter that ends in the ordinary way.
 """
 
 from __future__ import annotations
@@ -38,6 +38,10 @@ class _Channel:
                 _end(1)
 
     def progress(self, step: dict[str, Any]) -> None:
+        if "unpacks" in step:  # the parent must know before it happens
+            self.flush()
+            self.send({"unpacks": step})
+            return
         with self._lock:
             self._pending += step["bytes"]
             ready = self._pending if self._pending >= _PROGRESS_STEP else 0
