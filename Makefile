@@ -35,7 +35,7 @@ types: setup
 	@$(BIN)/mypy
 
 check: lint types  ## linters, types and the tests that need no engine: under a minute
-	@$(BIN)/pytest -q -n 2 -m "$(QUICK)"
+	@$(BIN)/pytest -q -n 2 --dist worksteal -m "$(QUICK)"
 
 test: setup engines channel lint types  ## everything, on real parts; ends with a table of what ran
 	@$(BIN)/pytest -n 2 --dist worksteal

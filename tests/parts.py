@@ -200,7 +200,7 @@ def _slurm() -> str | None:
     if os.geteuid() != 0:
         return "needs root"
     missing = [name for name in ("munged", "slurmctld", "slurmd", "sbatch") if shutil.which(name) is None]
-    return f"not installed: {', '.join(missing)} (scripts/start-slurm --install)" if missing else None
+    return f"not installed: {', '.join(missing)} (scripts/install-engines)" if missing else None
 
 
 def _docker_28() -> str | None:
