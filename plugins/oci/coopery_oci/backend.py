@@ -87,7 +87,7 @@ class OciBackend:
         """It needs nothing to build; whether it can also run images depends on the machine."""
         from coopery_oci.ways import ways
 
-        allowed = ", ".join(way.name for way in ways())
+        allowed = ", ".join(dict.fromkeys(way.name for way in ways()))
         return Examination(found=True, works=True, details=(f"runs images by {allowed}" if allowed else "builds only",))
 
     def run_snapshot(self, snapshot: Snapshot, request: RunRequest) -> int:
