@@ -21,6 +21,7 @@ from coopery.errors import StoreFull
 from coopery.target import Resolved
 from coopery_conda.fetch import Packages
 from coopery_conda.process import Refusal, Worker, WorkerError
+from soak import rounds
 
 pytestmark = pytest.mark.processes
 
@@ -67,7 +68,9 @@ def test_rattler_is_never_imported_here(channel: Channel, tmp_path: Path) -> Non
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("runs", [pytest.param(3, id="short"), pytest.param(200, id="long", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "runs", [pytest.param(3, id="short"), pytest.param(rounds(50, 200), id="long", marks=pytest.mark.slow)]
+)
 def test_every_run_of_the_worker_ends_well(channel: Channel, tmp_path: Path, runs: int) -> None:
     channel.add("tool")
     base = {**SOLVE, "channels": [channel.root.as_uri()], "subdirs": ["linux-64", "noarch"]}

@@ -11,6 +11,7 @@ import pytest
 
 from coopery.errors import BuildError, CooperyError, StepFailed
 from coopery.flight import Flight, Guard, LeaseLost
+from soak import rounds
 
 pytestmark = pytest.mark.processes
 
@@ -34,15 +35,15 @@ def in_threads(count: int, work) -> list:
 
 
 @pytest.mark.parametrize(
-    ("processes", "threads", "rounds"),
-    [pytest.param(32, 4, 1, id="short"), pytest.param(32, 32, 20, id="long", marks=pytest.mark.slow)],
+    ("processes", "threads", "times"),
+    [pytest.param(32, 4, 1, id="short"), pytest.param(32, 32, rounds(5, 20), id="long", marks=pytest.mark.slow)],
 )
-def test_one_missing_key_is_built_once(scene, crowd, processes, threads, rounds):
+def test_one_missing_key_is_built_once(scene, crowd, processes, threads, times):
     def work() -> list:
         flight = Flight(scene.cache)
         return in_threads(threads, lambda: scene.get(flight, key))
 
-    for number in range(rounds):
+    for number in range(times):
         key = f"key {number}"
         results = [result for process in crowd.all([work] * processes) for result in process]
         assert len(scene.noted("build")) == number + 1
