@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 import threading
@@ -38,7 +39,7 @@ def test_each_definition_is_built_once_though_a_worker_dies(cluster, records, tm
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     count = rounds(60, 200)
-    (tmp_path / "data").write_text("x" * 100_000)
+    (tmp_path / "data").write_bytes(os.urandom(rounds(100_000, 8_000_000)))
     workers = [cluster.worker(COOPERY_HOME=f"{tmp_path}/worker-{number}") for number in range(WORKERS)]
     definitions = [
         Environment.from_dict({"base": "scratch", "steps": [{"copy": "data", "to": f"/data-{number}"}]}, tmp_path)
@@ -68,9 +69,11 @@ def test_each_definition_is_built_once_though_a_worker_dies(cluster, records, tm
     # What the killed one had done is asked for again, since Dask keeps results on workers, and fetched from its folder.
     built = sum("base: started" in log.read_text() for log in tmp_path.glob("worker-*/logs/*/*.log"))
     assert built - count in (0, 1), "only what the killed one was at is built a second time"
-    ideal = sum(dict(image.made.seconds).get("total", 0.0) for image in images) / WORKERS
+    work = sum(dict(image.made.seconds).get("total", 0.0) for image in images)
+    alive = 0.25 * work / WORKERS + 0.75 * work / (WORKERS - 1)
     message = (
-        f"{count} definitions, {WORKERS} workers, one killed: {wall:.1f} s, {wall / ideal:.2f} of an ideal split\n"
+        f"{count} definitions, {WORKERS} workers, one killed: {wall:.1f} s, {wall * WORKERS / work:.2f} of an ideal split"
+        f" over all of them, {wall / alive:.2f} of one over those that were alive\n"
     )
     with request.getfixturevalue("capsys").disabled():
         sys.stdout.write(message)
