@@ -230,7 +230,7 @@ def _rows(path: Path) -> bytes:
 
 
 def wait_for(watch: Watch, text: str, lines: int, seconds: float = 10.0) -> None:
-    """Until *watch* has seen *text* in that many different command lines."""
+    """Until *watch* has seen *text* in that many different command lines, or files that come and go."""
     until = time.monotonic() + seconds
     while sum(text.encode() in line for _, line in set(watch.seen)) < lines and time.monotonic() < until:
         time.sleep(_PERIOD)

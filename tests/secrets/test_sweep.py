@@ -128,8 +128,7 @@ def test_files_that_come_and_go(tmp_path: Path) -> None:
     with Watch(folders=[tmp_path]) as watch:
         path = tmp_path / "passing"
         path.write_text(canary.text)
-        while not watch.seen:
-            pass
+        wait_for(watch, canary.text, 1)
         path.unlink()
     assert f"passing file {path}" in found(canary, watched=watch)
 
