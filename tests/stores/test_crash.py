@@ -114,7 +114,7 @@ for number in range(start, start + 1000):
 
 
 @pytest.mark.parametrize(
-    "times", [pytest.param(4, id="short"), pytest.param(rounds(200, 2000), id="long", marks=pytest.mark.slow)]
+    "times", [pytest.param(4, id="short"), pytest.param(rounds(60, 2000), id="long", marks=pytest.mark.slow)]
 )
 @pytest.mark.parametrize("store", [SqliteCache, DirectoryCache])
 def test_killed_at_random_loses_nothing_that_was_told(tmp_path, times, store):
@@ -144,7 +144,9 @@ def test_killed_at_random_loses_nothing_that_was_told(tmp_path, times, store):
     assert len(told) > times
 
 
-@pytest.mark.parametrize("forks", [pytest.param(5, id="short"), pytest.param(100, id="long", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "forks", [pytest.param(5, id="short"), pytest.param(rounds(30, 100), id="long", marks=pytest.mark.slow)]
+)
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")  # that is what is tested
 def test_forks_beside_busy_threads(tmp_path, child, forks):
     cache = SqliteCache(tmp_path / "records.sqlite")
