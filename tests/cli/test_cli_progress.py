@@ -17,6 +17,8 @@ from coopery.cli import words
 from coopery.cli.plain import QUIET_SECONDS, Plain
 from coopery.cli.progress import Progress, choose
 
+pytestmark = pytest.mark.slow  # left out of make check: much of it waits, or goes through many cases
+
 
 class Terminal(io.StringIO):
     def isatty(self) -> bool:

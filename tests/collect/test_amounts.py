@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from coopery.collect import amounts
 from coopery.errors import UsageError
 
+pytestmark = pytest.mark.slow  # left out of make check: much of it waits, or goes through many cases
+
 
 @pytest.mark.parametrize(
     ("text", "count"),

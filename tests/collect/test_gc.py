@@ -15,6 +15,8 @@ from coopery.errors import CacheError, IntegrityError, UsageError
 from coopery.home import Home
 from coopery.oci.validate import validate_layout
 
+pytestmark = pytest.mark.slow  # left out of make check: much of it waits, or goes through many cases
+
 Define = Callable[..., Environment]
 
 

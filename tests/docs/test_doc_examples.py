@@ -77,6 +77,7 @@ def test_commands_exist_and_take_these_arguments(block: Block, desk: Path) -> No
         command.make_context(name, rest, parent=context)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", [block for block in SHELL if "\ncoopery " in f"\n{block.text}"], ids=str)
 def test_commands_run(block: Block, desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for argv in commands(block):

@@ -12,6 +12,8 @@ from coopery.cli.root import main
 from coopery.engines import machine
 from coopery.engines.doctor import diagnose
 
+pytestmark = pytest.mark.slow  # left out of make check: much of it waits, or goes through many cases
+
 
 def test_each_backend_is_tried(builder):
     found = diagnose(builder(HouseBackend, BrokenBackend))

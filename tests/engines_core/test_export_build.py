@@ -25,6 +25,8 @@ from coopery.oci.flatten import flatten
 from trunk.rootfs import MERGED, pack, shell
 from trunk.small import fill
 
+pytestmark = pytest.mark.slow  # left out of make check: much of it waits, or goes through many cases
+
 HOSTILE = 'a"b\\c $HOME \\$X ${Y:-z} `id` %post # escape'
 PRINT = "printf '%s\\n' \"$QUOTED\""
 ENV = {"QUOTED": HOSTILE, "MORE": "$QUOTED!"}

@@ -16,6 +16,8 @@ from coopery.leases import Claim, Lease, Outcome
 from coopery.testing import MemoryCache
 from coopery.testing.memory import Shelf
 
+pytestmark = pytest.mark.slow  # left out of make check: much of it waits, or goes through many cases
+
 
 class Desk:
     """Counts what is done."""

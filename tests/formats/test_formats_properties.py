@@ -17,6 +17,8 @@ from coopery.lock import Artifact
 from formats.samples import SIX, ZLIB, A
 from soak import rounds
 
+pytestmark = pytest.mark.slow  # left out of make check: much of it waits, or goes through many cases
+
 NAMES = st.from_regex(r"[a-z_][a-z0-9._-]{0,12}[a-z0-9]", fullmatch=True)
 WHEEL_NAMES = st.from_regex(r"[a-z][a-z0-9]{0,8}(-[a-z0-9]{1,5})?", fullmatch=True)
 VERSIONS = st.from_regex(r"[0-9]{1,3}(\.[0-9]{1,3}){0,3}([a-z]{1,3}[0-9])?(\+[a-z0-9.]{1,4}[0-9])?", fullmatch=True)

@@ -26,6 +26,8 @@ from coopery.target import Parent
 from layers import forest
 from layers.forest import SITE, file, folder, made, many, read, small_environment, target, tree
 
+pytestmark = pytest.mark.slow  # left out of make check: much of it waits, or goes through many cases
+
 
 def unread(tree: Tree) -> Tree:
     """*tree*, failing the test when it is laid out again."""

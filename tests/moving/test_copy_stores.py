@@ -22,6 +22,8 @@ from moving.conftest import Machine
 from real_postgresql import RealPostgresql
 from real_redis import RealRedis
 
+pytestmark = pytest.mark.slow  # left out of make check: much of it waits, or goes through many cases
+
 
 @pytest.fixture
 def built(here: Machine, define: Callable[..., Environment]) -> list[str]:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # left out of make check: much of it waits, or goes through many cases
+
 NAMESPACE = ("namespace", True)
 CHROOT = ("chroot", False)
 LOADER = ("loader", False)

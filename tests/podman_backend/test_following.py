@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from coopery_podman.following import TookTooLong, WithoutEpilogue, follow
 
+pytestmark = pytest.mark.slow  # left out of make check: much of it waits, or goes through many cases
+
 Fake = Callable[[str, str], Path]
 
 EPILOGUES = [

@@ -22,6 +22,8 @@ from coopery.settings import Settings
 from coopery_podman import memo, probe, registries, strays, tidy
 from coopery_podman.place import PodmanPlace
 
+pytestmark = pytest.mark.slow  # left out of make check: much of it waits, or goes through many cases
+
 Fake = Callable[[str, str], Path]
 ID, OTHER, THIRD = (Digest("sha256:" + char * 64) for char in "abc")
 

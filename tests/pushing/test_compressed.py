@@ -23,6 +23,8 @@ from coopery.oci.intake import known
 from coopery.oci.layer_blob import opened
 from coopery.oci.media import LAYER_OF
 
+pytestmark = pytest.mark.slow  # left out of make check: much of it waits, or goes through many cases
+
 METHODS = ("gzip", "zstd")
 
 

@@ -16,6 +16,8 @@ from coopery.definition import Environment
 from coopery.errors import DefinitionError, Problem
 from soak import rounds
 
+pytestmark = pytest.mark.slow  # left out of make check: much of it waits, or goes through many cases
+
 SCHEMA = jsonschema.Draft202012Validator(json.loads(schema.FILE.read_text(encoding="utf-8")))
 
 names = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9._+!-]{0,20}", fullmatch=True)

@@ -18,6 +18,8 @@ from coopery.image import encode
 from coopery.oci import media
 from coopery.registry import Registry, upload
 
+pytestmark = pytest.mark.slow  # left out of make check: much of it waits, or goes through many cases
+
 DATA = random.Random(7).randbytes(40_000)
 DIGEST = of_bytes(DATA)
 

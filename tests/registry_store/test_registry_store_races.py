@@ -10,6 +10,8 @@ import random
 import threading
 from collections.abc import Collection
 
+import pytest
+
 from coopery.cache import Record
 from coopery.digest import of_bytes
 from coopery.oci import media
@@ -17,6 +19,8 @@ from coopery.oci.descriptor import Descriptor
 from coopery.stores.registry.artifact import Artifact
 from coopery.stores.registry.records import Records
 from soak import rounds
+
+pytestmark = pytest.mark.slow  # left out of make check: much of it waits, or goes through many cases
 
 NAME = "ab" * 32
 

@@ -15,6 +15,8 @@ from coopery_debian.fetch import Fetcher, join
 from coopery_debian.mirror import Mirror, choose
 from settings.servers import Proxy, proxy, serve
 
+pytestmark = pytest.mark.slow  # left out of make check: much of it waits, or goes through many cases
+
 CANARY = "c4n4ryV4lue"
 DATA = b"package"
 

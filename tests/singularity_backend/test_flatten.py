@@ -13,6 +13,8 @@ from coopery.errors import IntegrityError
 from coopery.layer import Layer
 from coopery.oci.flatten import Added, flatten
 
+pytestmark = pytest.mark.slow  # left out of make check: much of it waits, or goes through many cases
+
 LONG = "deep/" * 40 + "ü" * 60
 
 

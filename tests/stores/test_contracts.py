@@ -21,6 +21,8 @@ from coopery.stores.sqlite import SqliteCache
 from coopery.testing import CacheContract, LeasesContract, MemoryCache
 from coopery.testing.memory import Shelf
 
+pytestmark = pytest.mark.slow  # left out of make check: much of it waits, or goes through many cases
+
 
 class TestSqliteRecords(CacheContract):
     @pytest.fixture

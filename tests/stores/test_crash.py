@@ -24,6 +24,8 @@ from coopery.stores.schema import RECORDS
 from coopery.stores.sqlite import SqliteCache
 from soak import rounds
 
+pytestmark = pytest.mark.slow  # left out of make check: much of it waits, or goes through many cases
+
 
 def record(name: str, generation: int = 1) -> Record:
     return Record("resolution", name, generation, {"text": name * 50}, "user@host", 1.5)

@@ -16,6 +16,8 @@ from coopery.stores.quarantine import set_aside
 from coopery.stores.sqlite import SqliteCache
 from soak import rounds
 
+pytestmark = pytest.mark.slow  # left out of make check: much of it waits, or goes through many cases
+
 NAMES = [f"key {number}" for number in range(40)]
 
 

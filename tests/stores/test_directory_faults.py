@@ -14,6 +14,8 @@ from coopery.errors import CacheError, StoreFull
 from coopery.leases import Outcome
 from coopery.stores.directory import DirectoryCache
 
+pytestmark = pytest.mark.slow  # left out of make check: much of it waits, or goes through many cases
+
 POINTS = sorted(point for point in faults.POINTS if point.startswith("slot-"))
 
 

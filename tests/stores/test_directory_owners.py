@@ -17,6 +17,8 @@ from coopery.stores import open_cache
 from coopery.stores.custody import Group
 from coopery.stores.directory import DirectoryCache
 
+pytestmark = pytest.mark.slow  # left out of make check: much of it waits, or goes through many cases
+
 GROUP, ADA, BOB, EVE = 60_000, 60_001, 60_002, 60_003
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be several users")
 
