@@ -27,7 +27,7 @@ class Limits:
     size: int = 128 << 30
     ratio: int = 250
     floor: int = 128 << 20
-    entries: int = 500_000
+    entries: int = 400_000
     window: int = 128 << 20
 
 
