@@ -173,7 +173,7 @@ def test_what_was_cut_short_is_not_taken(part: float, suffix: str, here: Machine
 
 @pytest.mark.parametrize("suffix", [".tar", ".tar.zst"])
 def test_a_flipped_bit_is_noticed_or_changes_nothing(here: Machine, there: Machine, made: Path, suffix: str) -> None:
-    """In a tar the padding is free, and an owner's name, in a zstd frame the window; what is taken is what was packed."""
+    """In a tar the padding is free and an owner's name, in zstd the window; whatever is taken is what was packed."""
     whole = made.with_name(f"whole{suffix}")
     here.copy("home:", whole)
     data = whole.read_bytes()
