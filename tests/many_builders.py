@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from coopery.cache import Record
-from coopery.flight import Flight
+from coopery.flights.flight import Flight
 from coopery.testing.scene import Scene
 from soak import rounds
 

@@ -21,9 +21,9 @@ from coopery.events import Warned
 
 if TYPE_CHECKING:
     from coopery.build import Builder
+    from coopery.building.order import Order
     from coopery.home import Home
     from coopery.image import Image
-    from coopery.order import Order
     from coopery.shelf import Shelf
 
 _NOTES: Final = "images"

@@ -3,7 +3,7 @@
 seal ─► key ─► known, and its image exists? ──yes──► the image
                       │ no
                       ▼  one builder per key; everyone else waits for its result   (`coopery.building.once`)
-stage 1 (base, steps) ─► stage 2 (lock, layers) ─► assemble ─► materialize ─► verify ─► record   (`coopery.make`)
+stage 1 (base, steps) ─► stage 2 (lock, layers) ─► assemble ─► materialize ─► verify ─► record   (`coopery.stages.make`)
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from coopery.building.many import Built
+    from coopery.building.order import Order
     from coopery.definition import Environment
     from coopery.image import Image
     from coopery.lock import Lock
-    from coopery.locking import Choice
-    from coopery.order import Order
+    from coopery.locks.fitting import Choice
 
 __all__ = ["DEFAULT_BACKEND", "Builder", "Details", "Plan"]
 

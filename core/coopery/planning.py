@@ -11,8 +11,8 @@ from coopery.preflight import sections
 
 if TYPE_CHECKING:
     from coopery.build import Builder
+    from coopery.building.order import Order
     from coopery.image import Image
-    from coopery.order import Order
     from coopery.records import Resolution
     from coopery.sealed import Sealed
 
@@ -30,7 +30,7 @@ def locks(builder: Builder, order: Order, known: Resolution | None) -> str:
         return ""
     shown, reasons = order.held.shown, known.stale if known is not None else ()
     if known is None:
-        from coopery.locking import status
+        from coopery.locks.fitting import status
 
         reasons = status(builder, order.sealed, order.held).reasons
     if not reasons:

@@ -170,7 +170,7 @@ def stand_in_record(known: Resolution, made: Resolution, where: str, generation:
     Args:
         known: what is recorded for everybody; its image could not be had there.
         made: what was made again under its lock, upon its base.
-        where: that place, told apart from all others of its name (`coopery.whereabouts`).
+        where: that place, told apart from all others of its name (`coopery.flights.whereabouts`).
         generation: of the record.
     """
     body = {"instead": {**made.to_record().body, "generation": known.generation}}

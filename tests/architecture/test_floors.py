@@ -22,10 +22,9 @@ FLOORS = {
     6: "failure redact foreground tether processes activation driver private settings wire registry blobs folders "
     "whole bytecode home logs records "
     "read schema seal tree content layout_index oci sif layers snapshots stores formats "
-    "lockfile lockfile_check lockfile_text",
-    7: "plugins preflight engines export assemble places ledger together whereabouts heartbeat flight recording stage1 "
-    "stage2 make planning exporting errands "
-    "keeping pushing pulling moving aside collect compare interchange order locking choosing relocking building build",
+    "lockfile",
+    7: "plugins preflight engines export assemble places ledger flights stages locks planning exporting "
+    "keeping pushing pulling moving aside collect compare building build",
     8: "cli __main__",
     9: "testing pytest_store",
 }

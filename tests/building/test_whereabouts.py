@@ -8,7 +8,7 @@ import pytest
 from attrs import evolve
 
 from coopery import records
-from coopery.whereabouts import whereabouts
+from coopery.flights.whereabouts import whereabouts
 
 
 def test_a_folder_has_no_name_before_it_needs_one(tmp_path):

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from coopery.cache import Record
-from coopery.flight import Flight, Guard
+from coopery.flights.flight import Flight, Guard
 from coopery.stores.directory import DirectoryCache
 from coopery.stores.sqlite import SqliteCache
 

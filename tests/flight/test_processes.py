@@ -10,7 +10,7 @@ import time
 import pytest
 
 from coopery.errors import BuildError, CooperyError, StepFailed
-from coopery.flight import Flight, Guard, LeaseLost
+from coopery.flights.flight import Flight, Guard, LeaseLost
 from soak import rounds
 
 pytestmark = pytest.mark.processes

@@ -10,8 +10,8 @@ import time
 import pytest
 
 from coopery.errors import CacheError, PackageError
-from coopery.flight import Flight, Guard, LeaseLost
-from coopery.heartbeat import Heartbeat
+from coopery.flights.flight import Flight, Guard, LeaseLost
+from coopery.flights.heartbeat import Heartbeat
 from coopery.leases import Claim, Lease, Outcome
 from coopery.testing import MemoryCache
 from coopery.testing.memory import Shelf

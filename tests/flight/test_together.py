@@ -9,7 +9,7 @@ import pytest
 
 from coopery.cancel import Cancel, Cancelled
 from coopery.errors import PackageError
-from coopery.together import Found, Together
+from coopery.flights.together import Found, Together
 
 NOTHING = lambda: None  # noqa: E731 - what a look finds that finds nothing
 

@@ -18,7 +18,7 @@ from coopery.digest import of_bytes
 from coopery.errors import LockFileError, NotFound, UsageError
 from coopery.lock import Artifact, Lock
 from coopery.lockfile import FILE_TAG, Locked, LockFile, asked, glance, read, save
-from coopery.lockfile_text import parse, write
+from coopery.lockfile.text import parse, write
 from soak import rounds
 
 BASE = of_bytes(b"base")

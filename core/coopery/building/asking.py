@@ -23,10 +23,10 @@ from coopery.cancel import Cancel
 
 if TYPE_CHECKING:
     from coopery.build import Builder
+    from coopery.building.order import Order
     from coopery.definition import Environment
     from coopery.image import Image
-    from coopery.locking import Choice
-    from coopery.order import Order
+    from coopery.locks.fitting import Choice
 
 _LOOKERS: Final = 4
 _BUILDERS: Final = 32

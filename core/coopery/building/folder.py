@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from coopery.collect.usage import Usage
     from coopery.compare.check import Checked
     from coopery.compare.comparison import Comparison
-    from coopery.locking import Choice
+    from coopery.locks.fitting import Choice
     from coopery.moving.copying import Copied
     from coopery.moving.founding import Founded
 

@@ -13,7 +13,7 @@ from coopery.building.parts import Parts
 if TYPE_CHECKING:
     from coopery.definition import Environment
     from coopery.lock import Lock
-    from coopery.relocking import Relock
+    from coopery.locks.relocking import Relock
 
 
 class Locks(Parts):
@@ -53,7 +53,7 @@ class Locks(Parts):
             LockFileError: the lock file has mistakes.
             BuildError: the base or the packages cannot be had.
         """
-        from coopery.relocking import relock
+        from coopery.locks.relocking import relock
 
         path = None if file is None else Path(file)
         with use.working(self.home.root):
@@ -87,7 +87,7 @@ class Locks(Parts):
             ResolveError: the packages do not answer the definition, do not run on the target, or are not to be found.
             BuildError: the base or an index cannot be had.
         """
-        from coopery.interchange import Pick, adopt
+        from coopery.locks.interchange import Pick, adopt
 
         pick = Pick(name, frozenset(without))
         path = None if file is None else Path(file)
@@ -106,7 +106,7 @@ class Locks(Parts):
             UsageError: no such form, or it has no room for packages of a kind.
             BuildError: a channel or an index cannot be asked where its files are.
         """
-        from coopery.interchange import publish
+        from coopery.locks.interchange import publish
 
         return publish(self.whole, environment, lock, form, only)
 
@@ -121,6 +121,6 @@ class Locks(Parts):
             StaleLock: it is missing, or does not answer.
             LockFileError: it has mistakes.
         """
-        from coopery.relocking import check
+        from coopery.locks.relocking import check
 
         check(self.whole, environment, None if file is None else Path(file))

@@ -2,7 +2,7 @@
 
 A key is built once, wherever: whoever finds that it was made elsewhere *fills* this place, which is a claim of its own.
 An image is fetched for that from a registry or a folder that has it; where it cannot be had it is made again, from the
-recorded base and lock. Nothing new is recorded for the key by that (`coopery.recording`).
+recorded base and lock. Nothing new is recorded for the key by that (`coopery.stages.recording`).
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from attrs import evolve
 from coopery import records, use
 from coopery.errors import PluginError, UsageError
 from coopery.events import Hit, Waiting, Warned
+from coopery.flights.together import Found
 from coopery.image import Image
-from coopery.together import Found
 
 if TYPE_CHECKING:
     from coopery.build import Builder
+    from coopery.building.order import Order
     from coopery.cancel import Cancel
     from coopery.errors import CooperyError
-    from coopery.flight import Guard
-    from coopery.order import Order
+    from coopery.flights.flight import Guard
+    from coopery.flights.together import Waiting as Tell
     from coopery.records import Resolution
-    from coopery.together import Waiting as Tell
 
 
 def fulfil(builder: Builder, order: Order, cancel: Cancel | None = None) -> Image:
@@ -61,7 +61,7 @@ def believed(builder: Builder, order: Order) -> tuple[Image, tuple[str, ...]] | 
 
 def _hit(builder: Builder, order: Order, image: Image, stale: tuple[str, ...]) -> Image:
     if stale and order.held is not None:
-        from coopery.locking import stale_warning
+        from coopery.locks.fitting import stale_warning
 
         builder.emit(Warned(key=order.key, message=stale_warning(order.held.shown, stale)))
     builder.emit(Hit(key=order.key, reference=image.reference))
@@ -80,7 +80,7 @@ def name(order: Order) -> str:
 def _build_once(builder: Builder, order: Order, cancel: Cancel | None, tell: Tell) -> Image:
     from coopery import keeping, preflight
     from coopery.engines import secrets
-    from coopery.make import make
+    from coopery.stages.make import make
 
     environment = order.sealed.environment
     try:
@@ -117,8 +117,8 @@ def _build_once(builder: Builder, order: Order, cancel: Cancel | None, tell: Tel
 
 def _fill(builder: Builder, order: Order, known: Resolution, cancel: Cancel | None, tell: Tell) -> Image:
     """The image of *known*, which was made elsewhere or is gone from here, brought into this builder's place."""
-    from coopery.make import make
-    from coopery.whereabouts import whereabouts
+    from coopery.flights.whereabouts import whereabouts
+    from coopery.stages.make import make
 
     where = whereabouts(builder.home.root, builder.place.name, make=True)
 
@@ -153,7 +153,7 @@ def fill(builder: Builder, known: Resolution, cancel: Cancel | None = None, tell
         BackendError, CacheError: the place or the disk refused.
     """
     from coopery.engines.transfer import Nowhere, must_bring
-    from coopery.whereabouts import whereabouts
+    from coopery.flights.whereabouts import whereabouts
 
     def look() -> Image | None:
         return builder.ledger.believe(known)

@@ -14,11 +14,11 @@ from attrs import evolve
 from coopery.cancel import Cancel
 from coopery.errors import UsageError
 from coopery.events import Event, Hit, Warned
+from coopery.flights.together import Together
 from coopery.home import Home
 from coopery.ledger import Ledger
 from coopery.settings import Settings
 from coopery.settings import load as load_settings
-from coopery.together import Together
 
 if TYPE_CHECKING:
     from coopery.backend import Backend, Examination, Workshop
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from coopery.cache import Cache
     from coopery.definition import Environment
     from coopery.engines.needs import Need
-    from coopery.flight import Flight
+    from coopery.flights.flight import Flight
     from coopery.leases import Leases
     from coopery.place import Place
     from coopery.plugins import Plugins
@@ -167,7 +167,7 @@ class Parts:
         return Ledger(self.cache, self.place, self._where)
 
     def _where(self) -> str:
-        from coopery.whereabouts import whereabouts
+        from coopery.flights.whereabouts import whereabouts
 
         return whereabouts(self.home.root, self.place.name)
 
@@ -281,7 +281,7 @@ class Parts:
     @cached_property
     def flight(self) -> Flight:
         """One for all builds of this builder, so that its threads join each other."""
-        from coopery.flight import Flight
+        from coopery.flights.flight import Flight
 
         return Flight(self.leases, self.lease_seconds)
 

@@ -6,15 +6,15 @@ import os
 from typing import TYPE_CHECKING
 
 from coopery import key as _key
+from coopery.building.order import Order
 from coopery.definition import Environment, ImageBase
 from coopery.events import BaseMoved, Warned
-from coopery.order import Order
 from coopery.seal import seal
 
 if TYPE_CHECKING:
     from coopery.build import Builder
     from coopery.digest import Digest
-    from coopery.locking import Choice, Held
+    from coopery.locks.fitting import Choice, Held
 
 
 def order(
@@ -41,7 +41,7 @@ def order(
     held = _held(builder, environment, lock, key)
     base = None
     if frozen:
-        from coopery.locking import demand
+        from coopery.locks.fitting import demand
 
         locked = demand(builder, sealed, held)
         base = locked.lock.base if locked is not None else None
@@ -55,7 +55,7 @@ def _held(builder: Builder, environment: Environment, choice: Choice, key: str) 
     beside = environment.file.with_suffix(".lock") if environment.file is not None else None
     if choice is False or (choice in (None, True) and not (beside and os.path.lexists(beside))):
         return None
-    from coopery.locking import choose
+    from coopery.locks.fitting import choose
 
     return choose(environment, choice, lambda message: builder.emit(Warned(key=key, message=message)))
 

@@ -15,7 +15,7 @@ from coopery.errors import UsageError
 
 if TYPE_CHECKING:
     from coopery.definition import Environment
-    from coopery.relocking import Change, Relock
+    from coopery.locks.relocking import Change, Relock
 
 
 @click.command(

@@ -14,7 +14,7 @@ from coopery.errors import CacheError, UsageError
 if TYPE_CHECKING:
     from coopery.build import Builder
     from coopery.definition import Environment
-    from coopery.relocking import Relock
+    from coopery.locks.relocking import Relock
 
 _FORMS: Final = ("pixi", "explicit", "pylock", "requirements")
 """`coopery.formats.FORMS`, which help must not import."""

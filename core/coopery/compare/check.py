@@ -39,7 +39,7 @@ from coopery.oci.verified import check as check_digest
 if TYPE_CHECKING:
     from coopery.build import Builder
     from coopery.definition import Environment
-    from coopery.locking import Choice
+    from coopery.locks.fitting import Choice
     from coopery.records import Resolution
 
 MOST: Final = 1000

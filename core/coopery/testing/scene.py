@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from coopery.cache import Cache, Record
-from coopery.flight import Flight
+from coopery.flights.flight import Flight
 from coopery.leases import Leases
 from coopery.stores import leases_of
 

@@ -23,7 +23,7 @@ import pytest
 
 from coopery.cache import Cache, Record
 from coopery.errors import BuildError, CacheError
-from coopery.flight import Flight
+from coopery.flights.flight import Flight
 from coopery.leases import Leases
 from coopery.stores import leases_of
 from coopery.stores.namespace import Namespace

@@ -28,7 +28,7 @@ from coopery.seal import seal
 from coopery.sealed import Sealed, SealedStep
 from coopery.settings import Settings
 from coopery.snapshots import config as _config
-from coopery.stage1 import step_keys
+from coopery.stages.first import step_keys
 
 OpenBackend = Callable[[Workshop], Backend]
 

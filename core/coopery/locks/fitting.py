@@ -20,7 +20,7 @@ from coopery.target import Facts, Resolved
 if TYPE_CHECKING:
     from coopery.build import Builder
     from coopery.sealed import Sealed
-    from coopery.stage2 import Bench
+    from coopery.stages.second import Bench
 
 Choice = Lock | Locked | str | os.PathLike[str] | bool | None
 """Which lock: a lock, the path of a lock file, None or True for the file beside the definition, False for none."""
@@ -142,7 +142,8 @@ def status(builder: Builder, sealed: Sealed, held: Held) -> Fit:
 
     A base that the definition names otherwise than it did is a reason, since nothing is known of it.
     """
-    from coopery import preflight, stage2
+    from coopery import preflight
+    from coopery.stages import second
     from coopery.why import differences, lines
 
     locked = held.read()
@@ -153,7 +154,7 @@ def status(builder: Builder, sealed: Sealed, held: Held) -> Fit:
     base = {"base": locked.asked.get("base")}, {"base": now["base"]}
     moved = tuple(lines(differences(*base))) if locked.asked and base[0] != base[1] else ()
     preflight.check(environment, builder.backend_name, builder.plugins_loaded)
-    with stage2.bench_of(builder, environment, "") as bench:
+    with second.bench_of(builder, environment, "") as bench:
         found = fit(locked, now, _presumed(environment, locked), bench)
     return Fit((*moved, *found.reasons), found.notes)
 

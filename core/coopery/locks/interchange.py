@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import evolve, frozen
 
 from coopery import key as _key
-from coopery import lockfile, locking, preflight, stage1, stage2
+from coopery import lockfile, preflight
 from coopery import target as _target
 from coopery.errors import PluginError, ResolveError, UsageError
 from coopery.events import Warned
@@ -22,9 +22,11 @@ from coopery.exchange import Exchange, Located
 from coopery.formats import FORMS, Imported, Outline, Wanted, read, write
 from coopery.lock import Artifact, Lock, Move
 from coopery.lockfile import Locked, LockFile
+from coopery.locks import fitting
+from coopery.locks.relocking import Change, Relock
 from coopery.materializer import Materializer, Section
-from coopery.relocking import Change, Relock
 from coopery.seal import seal
+from coopery.stages import first, second
 from coopery.target import Provided, Resolved
 
 if TYPE_CHECKING:
@@ -56,7 +58,7 @@ def adopt(
     path: Path | None,
 ) -> Relock:
     """See `coopery.build.Builder.adopt`."""
-    if not locking.has_packages(environment):
+    if not fitting.has_packages(environment):
         raise UsageError("the definition has no packages, so there is nothing to lock")
     path = path or lockfile.beside(environment)
     there = lockfile.read(path) if path is not None and os.path.lexists(path) else None
@@ -77,10 +79,10 @@ def _adopt(builder: Builder, environment: Environment, imported: Sequence[Import
     builder.home.make()
     sealed = seal(environment)
     key = _key.compute(sealed)
-    ground = stage1.lay(sealed, builder.backend(builder.emit), builder.emit, key, fresh=False)
+    ground = first.lay(sealed, builder.backend(builder.emit), builder.emit, key, fresh=False)
     target = _target.of(environment, ground.facts, ground.base.digest)
-    stage2.check_prefix(ground.facts, environment.prefix)
-    with stage2.bench_of(builder, environment, key) as bench:
+    second.check_prefix(ground.facts, environment.prefix)
+    with second.bench_of(builder, environment, key) as bench:
         artifacts = _Intake(builder, environment, imported, target).artifacts(bench.materializers)
     lock = Lock(target.platform, target.base, target.used(), artifacts)
     return Locked(lock, lockfile.asked(_key.identity(sealed)))
@@ -185,7 +187,7 @@ def publish(builder: Builder, environment: Environment, lock: Lock, form: str, o
     wanted = (kinds & set(only)) if only else kinds
     located: list[Located] = []
     urls: dict[str, tuple[str, ...]] = {}
-    with stage2.bench_of(builder, environment, "") as bench:
+    with second.bench_of(builder, environment, "") as bench:
         for materializer in bench.materializers:
             artifacts = lock.of_kind(materializer.name)
             if materializer.name in wanted and artifacts:

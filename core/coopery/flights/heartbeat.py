@@ -13,7 +13,7 @@ from coopery.errors import BuildError, CacheError
 from coopery.leases import Lease, Leases
 
 
-class LeaseLost(BuildError):  # noqa: N818 - says the state; `coopery.flight` catches it and waits for the new holder
+class LeaseLost(BuildError):  # noqa: N818 - says the state; `coopery.flights.flight` catches it and waits for the new holder
     """Somebody else has taken over this build. What was made so far is harmless, and of no use."""
 
 

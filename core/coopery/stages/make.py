@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
 
-from coopery import choosing, errands, keeping, recording, records, stage1, stage2
+from coopery import keeping, records
 from coopery import key as _key
 from coopery import target as _target
 from coopery.assemble import assemble
 from coopery.cancel import Cancel, Cancelled
-from coopery.choosing import Chosen
 from coopery.engines import failed_step, gpu, interpreter, transfer
 from coopery.engines.needs import builds_packages
 from coopery.errors import BackendError, CooperyError, DriftError, ResolveError
@@ -37,23 +36,26 @@ from coopery.events import (
 from coopery.image import Image
 from coopery.lock import moves
 from coopery.lockfile import Locked, asked
-from coopery.locking import Fit
+from coopery.locks import choosing
+from coopery.locks.choosing import Chosen
+from coopery.locks.fitting import Fit
 from coopery.logs import BuildLog
 from coopery.place import Presence
-from coopery.recording import Draft
 from coopery.records import Placement, Resolution
 from coopery.seal import recheck
-from coopery.stage1 import Ground
+from coopery.stages import errands, first, recording, second
+from coopery.stages.first import Ground
+from coopery.stages.recording import Draft
 from coopery.target import Resolved
 
 if TYPE_CHECKING:
     from coopery.backend import Backend
     from coopery.build import Builder
-    from coopery.flight import Guard
+    from coopery.building.order import Order
+    from coopery.flights.flight import Guard
     from coopery.layer import Layer, Tree
     from coopery.lock import Lock
     from coopery.materializer import Configuration
-    from coopery.order import Order
     from coopery.sealed import Sealed
     from coopery.target import Provided
 
@@ -140,7 +142,8 @@ def resolve(builder: Builder, order: Order, prefer: Lock | None, *, anew: bool) 
     Returns:
         The packages; and how the lock of *order* goes with the definition.
     """
-    from coopery import locking, preflight
+    from coopery import preflight
+    from coopery.locks import fitting
 
     environment = order.sealed.environment
     preflight.check(environment, builder.backend_name, builder.plugins_loaded)
@@ -148,10 +151,10 @@ def resolve(builder: Builder, order: Order, prefer: Lock | None, *, anew: bool) 
     job = _Job(builder, order, None, builder.emit, "")
     ground = job.ground(None)
     target = job.target(ground)
-    stage2.check_prefix(ground.facts, environment.prefix)
+    second.check_prefix(ground.facts, environment.prefix)
     with job.bench(ground) as bench:
         locked = order.held.read() if order.held is not None else None
-        found = locking.fit(locked, asked(_key.identity(order.sealed)), target, bench) if locked else Fit()
+        found = fitting.fit(locked, asked(_key.identity(order.sealed)), target, bench) if locked else Fit()
         if locked is not None and not found.reasons and not anew:
             return Chosen(evolve(locked.lock, base=target.base, facts=target.used())), found
         return Chosen(bench.resolve(target, prefer), found.reasons), found
@@ -199,7 +202,7 @@ class _Job:
         """Stage 1, on the base that is known for it."""
         sealed = choosing.pinned(self.order, before, self.builder.settings)
         noted = failed_step.Noting(self.builder, self.key, self._log)
-        ground = stage1.lay(sealed, self.backend, self.emit, self.key, fresh=self.order.rebuild, on_failure=noted)
+        ground = first.lay(sealed, self.backend, self.emit, self.key, fresh=self.order.rebuild, on_failure=noted)
         if sealed.environment.interpreter is not None:
             interpreter.check(self.backend.files(ground.snapshot), sealed.environment.interpreter, ground.facts.python)
         return ground
@@ -208,14 +211,14 @@ class _Job:
         """What solvers are told."""
         return _target.of(self.sealed.environment, ground.facts, ground.base.digest)
 
-    def bench(self, ground: Ground) -> stage2.Bench:
+    def bench(self, ground: Ground) -> second.Bench:
         """The materializers that this definition needs. The base's own Python may compile for them."""
         workshop = self.builder.workshop(self.emit, self._cancel)
-        stage1.offer_python(ground, self.backend, workshop)
+        first.offer_python(ground, self.backend, workshop)
         plugins = self.builder.plugins_loaded
         able = [name for name, cls in plugins.backends().items() if builds_packages(cls.abilities)]
         ways = errands.Ways(self.backend, ground, self.target(ground), self.builder.home, self.emit, tuple(able))
-        return stage2.bench(
+        return second.bench(
             self.sealed.environment,
             plugins.materializers(),
             lambda cls: cls(workshop),
@@ -229,7 +232,7 @@ class _Job:
         with self.bench(ground) as bench:
             if not bench.materializers:
                 return _Packages()
-            stage2.check_prefix(ground.facts, self.sealed.environment.prefix)
+            second.check_prefix(ground.facts, self.sealed.environment.prefix)
             target = self.target(ground)
             chosen = choosing.choose(self.order, bench, target, before, self.emit)
             for links in self.order.sealed.links:
@@ -275,7 +278,7 @@ class _Job:
         assembled = assemble(ground.snapshot, packages.layers, packages.configuration, target)
         generation = self._newest + 1
         if before is not None and not self.order.rebuild and self._is_again(before, ground, packages):
-            generation = before.generation  # nothing new, so nothing for everybody: see `coopery.recording`
+            generation = before.generation  # nothing new, so nothing for everybody: see `coopery.stages.recording`
         tag = records.tag(self.key, generation, self.order.under)
         if not self.backend.place.name.startswith("oci:"):  # the layout keeps it anyway
             transfer.keep(self.builder, assembled)

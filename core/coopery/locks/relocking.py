@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Final
 from attrs import evolve, frozen
 
 from coopery import key as _key
-from coopery import lockfile, locking
+from coopery import lockfile
+from coopery.building.order import Order
 from coopery.errors import StaleLock, UsageError
 from coopery.lock import Lock, Move, moves
 from coopery.lockfile import Locked, LockFile
-from coopery.locking import Held
-from coopery.order import Order
+from coopery.locks import fitting
+from coopery.locks.fitting import Held
 from coopery.seal import seal
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def relock(
     builder: Builder, environment: Environment, platforms: Sequence[str], update: Update, path: Path | None
 ) -> Relock:
     """See `coopery.build.Builder.relock`."""
-    if not locking.has_packages(environment):
+    if not fitting.has_packages(environment):
         raise UsageError("the definition has no packages, so there is nothing to lock")
     path = path or lockfile.beside(environment)
     there = lockfile.read(path) if path is not None and os.path.lexists(path) else None
@@ -119,7 +120,7 @@ def relock(
 
 def check(builder: Builder, environment: Environment, path: Path | None) -> None:
     """See `coopery.build.Builder.check_lock`."""
-    if not locking.has_packages(environment):
+    if not fitting.has_packages(environment):
         raise UsageError("the definition has no packages, so there is nothing to lock")
     beside = lockfile.beside(environment)
     shown = str(path) if path is not None else beside.name if beside is not None else "the lock file"
@@ -131,11 +132,11 @@ def check(builder: Builder, environment: Environment, path: Path | None) -> None
     reasons = [] if file.of(own) else [f"it has no packages for {own}"]
     for locked in file.sections:
         sealed = seal(_for(environment, locked.lock.platform))
-        found = locking.status(builder, sealed, Held(shown, locked.name, locked))
+        found = fitting.status(builder, sealed, Held(shown, locked.name, locked))
         several = f"{locked.lock.platform}: " if len(file.sections) > 1 else ""
         reasons += [f"{several}{reason}" for reason in found.reasons]
     if reasons:
-        raise locking.stale(shown, tuple(reasons))
+        raise fitting.stale(shown, tuple(reasons))
 
 
 def _platforms(environment: Environment, there: LockFile | None) -> tuple[str, ...]:
@@ -176,7 +177,7 @@ class _Start:
         return self._resolved(everything, names)
 
     def _resolved(self, everything: bool, names: frozenset[str]) -> Change:
-        from coopery.make import resolve
+        from coopery.stages.make import resolve
 
         before = self.before if self.before is not None else self._recorded()
         held = Held("the lock file", before.name, before) if before is not None and not everything else None

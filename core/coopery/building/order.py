@@ -8,7 +8,7 @@ from attrs import evolve, frozen
 
 if TYPE_CHECKING:
     from coopery.digest import Digest
-    from coopery.locking import Held
+    from coopery.locks.fitting import Held
     from coopery.records import Resolution
     from coopery.sealed import Sealed
 

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from coopery.layer import Layer
     from coopery.lock import Lock
     from coopery.oci.tree import Node
-    from coopery.stage1 import Ground
-    from coopery.stage2 import Contents
+    from coopery.stages.first import Ground
+    from coopery.stages.second import Contents
     from coopery.target import Resolved
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+!-]{0,254}")

@@ -17,9 +17,9 @@ from attrs import frozen
 from coopery import failure
 from coopery.cancel import Cancel, Cancelled
 from coopery.errors import CacheError
-from coopery.heartbeat import Guard, Heartbeat, LeaseLost
+from coopery.flights.heartbeat import Guard, Heartbeat, LeaseLost
+from coopery.flights.together import Found, Together, Waiting
 from coopery.leases import Claim, Lease, Leases, Outcome
-from coopery.together import Found, Together, Waiting
 
 __all__ = ["Flight", "Guard", "LeaseLost"]
 

@@ -7,19 +7,20 @@ from typing import TYPE_CHECKING
 from attrs import evolve, frozen
 
 from coopery import key as _key
-from coopery import lockfile, locking
+from coopery import lockfile
 from coopery.definition import ImageBase
 from coopery.events import Emit, PackagesMoved, Warned
 from coopery.lock import Lock, moves
+from coopery.locks import fitting
 
 if TYPE_CHECKING:
+    from coopery.building.order import Order
     from coopery.digest import Digest
     from coopery.lockfile import Locked
-    from coopery.order import Order
     from coopery.records import Resolution
     from coopery.sealed import Sealed
     from coopery.settings import Settings
-    from coopery.stage2 import Bench
+    from coopery.stages.second import Bench
     from coopery.target import Resolved
 
 
@@ -86,20 +87,20 @@ def choose(order: Order, bench: Bench, target: Resolved, before: Resolution | No
     return Chosen(lock)
 
 
-def _held(order: Order, held: locking.Held, bench: Bench, target: Resolved, emit: Emit) -> Chosen:
+def _held(order: Order, held: fitting.Held, bench: Bench, target: Resolved, emit: Emit) -> Chosen:
     locked = held.read()
-    found = locking.fit(locked, lockfile.asked(_key.identity(order.sealed)), target, bench)
+    found = fitting.fit(locked, lockfile.asked(_key.identity(order.sealed)), target, bench)
     if order.frozen and locked.lock.base != target.base:
-        raise locking.stale(held.shown, (f"base: locked {locked.lock.base}, now {target.base}",))
+        raise fitting.stale(held.shown, (f"base: locked {locked.lock.base}, now {target.base}",))
     if order.frozen and found.reasons:
-        raise locking.stale(held.shown, found.reasons)
+        raise fitting.stale(held.shown, found.reasons)
     if not found.reasons:
         for note in found.notes:
             emit(Warned(key=order.key, message=f"{held.shown}: {note}"))
         return Chosen(evolve(locked.lock, base=target.base, facts=target.used()))
     lock = bench.resolve(target, locked.lock)
     _tell_moves(locked.lock, lock, order.key, emit)
-    emit(Warned(key=order.key, message=locking.stale_warning(held.shown, found.reasons)))
+    emit(Warned(key=order.key, message=fitting.stale_warning(held.shown, found.reasons)))
     return Chosen(lock, found.reasons)
 
 

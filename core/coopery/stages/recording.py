@@ -16,10 +16,10 @@ from coopery import keeping, records
 from coopery.digest import short
 from coopery.errors import CacheError
 from coopery.events import Emit, Warned
+from coopery.flights.whereabouts import whereabouts
 from coopery.image import Made
 from coopery.ledger import image as as_image
 from coopery.place import Presence
-from coopery.whereabouts import whereabouts
 
 if TYPE_CHECKING:
     from coopery.build import Builder

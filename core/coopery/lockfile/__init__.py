@@ -1,8 +1,8 @@
 """Lock files: ``NAME.lock`` beside a definition, readable in a review. Several platforms share one file.
 
-The form is `coopery.lockfile_text`'s, one short block for each package, sorted by name, so that a package that changed
+The form is `coopery.lockfile.text`'s, one short block for each package, sorted by name, so that a package that changed
 is a few lines in a diff. A file has no digest of itself: each package has its sha256, and two branches that changed
-different packages can be merged. `coopery.lockfile_check` reads it strictly. See ``docs/lock.md``.
+different packages can be merged. `coopery.lockfile.check` reads it strictly. See ``docs/lock.md``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from attrs import field, frozen
 from coopery.definition import Environment
 from coopery.errors import LockFileError, NotFound, Problem, UsageError
 from coopery.lock import Artifact, Built, Lock
-from coopery.lockfile_text import Unreadable, write
+from coopery.lockfile.text import Unreadable, write
 from coopery.redact import masked
 
 FILE_TAG: Final = "coopery.lock-file.v1"
@@ -153,8 +153,8 @@ def read(path: str | os.PathLike[str]) -> LockFile:
 
 
 def _parse(text: str, shown: str) -> LockFile:
-    from coopery.lockfile_check import checked
-    from coopery.lockfile_text import parse
+    from coopery.lockfile.check import checked
+    from coopery.lockfile.text import parse
 
     try:
         block = parse(text)

@@ -15,7 +15,7 @@ from coopery.digest import Digest
 from coopery.errors import LockFileError, Problem
 from coopery.lock import Artifact, Built, Lock
 from coopery.lockfile import TAG_KEY, Locked, LockFile
-from coopery.lockfile_text import Block, Items
+from coopery.lockfile.text import Block, Items
 from coopery.read.node import child_path, quoted
 from coopery.redact import masked
 

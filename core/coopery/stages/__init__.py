@@ -1,0 +1,1 @@
+"""A miss, stage by stage: the base and the steps, the packages, what is built from source, the record."""
