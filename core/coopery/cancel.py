@@ -18,6 +18,11 @@ class Cancelled(BuildError):  # noqa: N818 - says the state; those who could be 
     """Nobody waits for this build any more, so it was stopped. Nothing half-made was kept."""
 
 
+def stopped() -> Cancelled:
+    """What a build that was given up ends with."""
+    return Cancelled("nobody waits for this build any more, so it was stopped")
+
+
 class Cancel:
     """Whether to go on. One for each build, and one for each of those who wait for it. Safe between threads."""
 
@@ -51,7 +56,7 @@ class Cancel:
             Cancelled: it was given up.
         """
         if self._event.is_set():
-            raise Cancelled("nobody waits for this build any more, so it was stopped")
+            raise stopped()
 
     @contextmanager
     def calling(self, end: Callable[[], object]) -> Iterator[None]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+import real_podman
 from coopery.backend import Workshop
 from coopery.image import Assembled
 from coopery_podman.backend import PodmanBackend
@@ -16,12 +18,14 @@ from coopery_podman.backend import PodmanBackend
 pytestmark = [pytest.mark.needs("buildah"), pytest.mark.processes]
 
 
-def test_changes_by_commit(
-    workshop: Workshop, make: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lines = [f'{name} = "{tmp_path / name}"' for name in ("graphroot", "runroot", "rootless_storage_path")]
-    (tmp_path / "storage.conf").write_text("\n".join(["[storage]", 'driver = "vfs"', *lines, ""]))
-    monkeypatch.setenv("CONTAINERS_STORAGE_CONF", str(tmp_path / "storage.conf"))
+@pytest.fixture
+def vfs(tmp_path: Path) -> Iterator[None]:
+    with real_podman.storage(tmp_path, "vfs"):
+        yield
+
+
+@pytest.mark.usefixtures("vfs")
+def test_changes_by_commit(workshop: Workshop, make: SimpleNamespace) -> None:
     small: Assembled = make.image([make.layer(workshop, make.tools())], Env=["PATH=/usr/bin"])
     backend = PodmanBackend(workshop)
     script = "mkdir /made; echo content > /made/file; chmod 4755 /made/file; rm -r /home/app; echo x >> /etc/group"

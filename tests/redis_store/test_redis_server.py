@@ -9,6 +9,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -78,22 +80,33 @@ def test_the_real_bounds_are_under_a_minute():
     assert len(server_module._PAUSES) == 4
 
 
+@contextmanager
+def later(seconds: float, call: Callable[[], object]) -> Iterator[None]:
+    """Meanwhile, call *call* after *seconds*; it is over when this is."""
+    timer = threading.Timer(seconds, call)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.join()
+
+
 def test_a_server_that_comes_back_is_asked_again(own, store):
     store.put(record(), 0)
     own.stop(signal.SIGKILL)
-    threading.Timer(0.5, own.start).start()
-    assert store.get("resolution", "key") == record()
+    with later(0.5, own.start):
+        assert store.get("resolution", "key") == record()
 
 
 def test_a_server_that_stands_still(own, store, hasty):
     """What was sent while it stood is done when it goes on, and is done again by who asked twice: to no harm."""
     store.put(record(), 0)
     os.kill(own._process.pid, signal.SIGSTOP)
-    threading.Timer(0.7, lambda: os.kill(own._process.pid, signal.SIGCONT)).start()
-    assert store.put(record("new"), 0) == record("new")
+    with later(0.7, lambda: os.kill(own._process.pid, signal.SIGCONT)):
+        assert store.put(record("new"), 0) == record("new")
     os.kill(own._process.pid, signal.SIGSTOP)
-    threading.Timer(0.7, lambda: os.kill(own._process.pid, signal.SIGCONT)).start()
-    claim = store.acquire("key", "me", 60.0)
+    with later(0.7, lambda: os.kill(own._process.pid, signal.SIGCONT)):
+        claim = store.acquire("key", "me", 60.0)
     assert claim.lease is not None, "our own lease stands in our way"
     assert store.acquire("key", "other", 60.0).holder == "me"
     assert store.renew(claim.lease, 60.0)

@@ -118,7 +118,7 @@ class Asking:
 
     def _join(self, batch: _Batch, order: Order, *, begin: bool = False) -> bool:
         """Have *batch* wait for what is built already of its key; else, with *begin*, others join it from now on."""
-        name = f"{once.name(order)}{' frozen' if order.frozen else ''}"
+        name = once.wish(order)
         with self._lock:
             other = self._building.get(name)
             if other is None or other.cancel.is_set():

@@ -133,11 +133,15 @@ def _run(
     builder: Builder, tasks: dict[str, Environment], executor: Executor | None, options: Options
 ) -> dict[str, _Result]:
     if executor is None:
-        with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="coopery-many") as own:
+        with _threads() as own:
             return _gather(builder, tasks, _Here(builder, own, options))
     if _shares_memory(executor):
         return _gather(builder, tasks, _Here(builder, executor, options))
     return _gather(builder, tasks, _Elsewhere(executor, pickle.dumps(describe(builder)), options))
+
+
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="coopery-many")
 
 
 def _shares_memory(executor: Executor) -> bool:
@@ -167,7 +171,7 @@ def _gather(builder: Builder, tasks: dict[str, Environment], hand_out: _Here | _
             return results
     message = f"{len(left)} definitions are built in this process, since workers went away: {problem!r}"
     builder.emit(Warned(message=message))
-    with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="coopery-many") as own:
+    with _threads() as own:
         here = _Here(builder, own, hand_out.options)
         _collect({name: here(environment) for name, environment in left.items()}, results)
     return results
@@ -253,12 +257,11 @@ def describe(builder: Builder) -> Description:
             f"a builder that was given {words} cannot be described to another process",
             remedy="name stores by URL, and leave the rest out; or build in threads: executor=None",
         )
-    home = given["home"]
     return Description(
         cache=given["cache"] or builder.settings.cache,
         leases=given["leases"] or builder.settings.leases or None,
         backend=given["backend"],
-        home=None if home is None else Path(home).expanduser().absolute(),
+        home=builder.settings.home if given["home"] is not None else None,
         settings=given["settings"],
         step_seconds=builder.step_seconds,
         lease_seconds=builder.lease_seconds,

@@ -39,8 +39,7 @@ def fulfil(builder: Builder, order: Order, cancel: Cancel | None = None) -> Imag
     def make(all_gone: Cancel, tell: Tell) -> Image:
         return _build_once(builder, order, all_gone, tell)
 
-    wish = f"{name(order)}{' frozen' if order.frozen else ''}"
-    result = builder.together.run(wish, look, make, lambda holder: _tell(builder, order, holder), cancel)
+    result = builder.together.run(wish(order), look, make, lambda holder: _tell(builder, order, holder), cancel)
     return _hit(builder, order, *result.value) if isinstance(result, Found) else result
 
 
@@ -70,6 +69,11 @@ def _hit(builder: Builder, order: Order, image: Image, stale: tuple[str, ...]) -
 
 def _tell(builder: Builder, order: Order, holder: str) -> None:
     builder.emit(Waiting(key=order.key, holder=holder))
+
+
+def wish(order: Order) -> str:
+    """What threads must have in common to share an answer: what is built, and what it may be built from."""
+    return f"{name(order)}{' frozen' if order.frozen else ''}"
 
 
 def name(order: Order) -> str:

@@ -20,6 +20,7 @@ from coopery.oci.manifest import make_index
 from coopery.oci.media import MANIFESTS, REF_NAME
 from coopery.oci.reference import check_ref_name
 from coopery.platform import KNOWN
+from coopery.stores.rows import named
 
 NAME: Final = "coopery/bundle.json"
 _VERSION: Final = 1
@@ -75,16 +76,7 @@ def entries(image: Carried) -> list[dict[str, Any]]:
 
 def encode_record(record: Record) -> bytes:
     """*record* as JSON."""
-    return encode(
-        {
-            "kind": record.kind,
-            "name": record.name,
-            "generation": record.generation,
-            "body": dict(record.body),
-            "writer": record.writer,
-            "written": record.written,
-        }
-    )
+    return encode(named(record))
 
 
 def decode_record(data: bytes, where: str) -> Record:

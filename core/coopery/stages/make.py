@@ -17,7 +17,7 @@ from coopery import keeping, records
 from coopery import key as _key
 from coopery import target as _target
 from coopery.assemble import assemble
-from coopery.cancel import Cancel, Cancelled
+from coopery.cancel import Cancel, Cancelled, stopped
 from coopery.engines import failed_step, gpu, interpreter, transfer
 from coopery.engines.needs import builds_packages
 from coopery.errors import BackendError, CooperyError, DriftError, ResolveError
@@ -116,7 +116,7 @@ def make(builder: Builder, order: Order, guard: Guard) -> Image:
 def _meant(raised: BaseException, guard: Guard) -> BaseException:
     """What *raised* means: a step that was ended because nobody waits for it did not fail."""
     if not isinstance(raised, Cancelled) and isinstance(raised, Exception) and guard.cancel.is_set():
-        return Cancelled("nobody waits for this build any more, so it was stopped")
+        return stopped()
     return raised
 
 

@@ -19,7 +19,7 @@ from coopery.cache import Kind, Record
 from coopery.errors import CacheError
 from coopery.stores import slots
 from coopery.stores.lines import sealed, unsealed
-from coopery.stores.rows import LIMIT
+from coopery.stores.rows import LIMIT, fields
 from coopery.stores.shelves import Opened, Shelf, Shelves, where
 
 _FORGOTTEN: Final[dict[str, Any]] = {"forgotten": True}
@@ -63,7 +63,7 @@ class RecordLogs:
         """Append *record* if the newest generation is *expected*; else the winner's."""
         if record.generation != expected + 1:
             raise CacheError(f"{_title(record)}: generation {record.generation} cannot follow {expected}")
-        document = _to_document(record)
+        document = fields(record)
         _line(document, record.kind, record.name, 1)  # what cannot be written is refused before a folder is made for it
         with self._shelves.opened(_folder(record.kind), record.name, create=not expected) as found:
             stored = None if found is None else self._append(found, record, document, expected)
@@ -184,15 +184,6 @@ def _folder(kind: Kind) -> str:
 
 def _line(document: dict[str, Any], kind: Kind, name: str, number: int) -> bytes:
     return sealed({"name": name, **document}, kind, name, str(number))
-
-
-def _to_document(record: Record) -> dict[str, Any]:
-    return {
-        "generation": record.generation,
-        "body": dict(record.body),
-        "writer": record.writer,
-        "written": record.written,
-    }
 
 
 def _title(record: Record) -> str:

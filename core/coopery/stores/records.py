@@ -5,13 +5,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from coopery import faults
 from coopery.cache import Kind, Record
 from coopery.errors import CacheError
 from coopery.stores.database import Database
-from coopery.stores.rows import pack, unpack
+from coopery.stores.rows import fields, pack, unpack
 
 _PAGE: Final = 256
 """Records read at a time by `RecordTable.list`, so that a slow reader never keeps writers out."""
@@ -95,7 +95,7 @@ class RecordTable:
                 " WHERE kind = ? AND name = ?",
                 (expected, *key),
             )
-        row = pack(_to_document(record), *key)
+        row = pack(fields(record), *key)
         connection.execute("INSERT OR REPLACE INTO records_1 VALUES (?, ?, ?, ?)", (*key, *row))
         faults.point("record-put")
         return record
@@ -106,15 +106,6 @@ class RecordTable:
             self._database.notice(f"{kind} {name[:80]!r}: its record is damaged and is taken for absent")
             return None
         return Record(kind, name, **document)
-
-
-def _to_document(record: Record) -> dict[str, Any]:
-    return {
-        "generation": record.generation,
-        "body": dict(record.body),
-        "writer": record.writer,
-        "written": record.written,
-    }
 
 
 def _erase(connection: sqlite3.Connection, kind: Kind, name: str) -> bool:

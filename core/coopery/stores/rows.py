@@ -8,12 +8,33 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from coopery.errors import CacheError
 
+if TYPE_CHECKING:
+    from coopery.cache import Record
+
 LIMIT: Final = 1 << 26
 """Bytes of the largest document. A damaged length cannot make SQLite ask for more memory than this."""
+
+NAMED: Final = frozenset({"kind", "name", "generation", "body", "writer", "written"})
+"""The fields of a record that says itself what it is."""
+
+
+def fields(record: Record) -> dict[str, Any]:
+    """*record* as a document that stands under its kind and name."""
+    return {
+        "generation": record.generation,
+        "body": dict(record.body),
+        "writer": record.writer,
+        "written": record.written,
+    }
+
+
+def named(record: Record) -> dict[str, Any]:
+    """*record* as a document that can stand anywhere: `NAMED`."""
+    return {"kind": record.kind, "name": record.name, **fields(record)}
 
 
 def pack(document: Mapping[str, Any], *key: str) -> tuple[bytes, bytes]:

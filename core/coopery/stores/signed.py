@@ -18,12 +18,11 @@ from attrs import evolve, frozen
 from coopery.cache import Attaching, Cache, Kind, Record, StoreAbilities
 from coopery.errors import CacheError, UsageError
 from coopery.leases import Claim, Lease, Leases, Outcome
-from coopery.stores.rows import pack
+from coopery.stores.rows import NAMED, named, pack
 from coopery.stores.signatures import Keys
 
 _MARK: Final = b"coopery.signed-record.v1\0"
 _ROUNDS: Final = 50
-_FIELDS: Final = frozenset({"kind", "name", "generation", "body", "writer", "written"})
 _MOST: Final = 1_000
 """Records of one name that are looked through, those of strangers among them."""
 
@@ -129,15 +128,7 @@ class Signed:
     # --- signatures ---------------------------------------------------------------------------------
 
     def _sealed(self, record: Record) -> dict[str, Any]:
-        fields = {
-            "kind": record.kind,
-            "name": record.name,
-            "generation": record.generation,
-            "body": dict(record.body),
-            "writer": record.writer,
-            "written": record.written,
-        }
-        data, _ = pack(fields, record.kind, record.name)
+        data, _ = pack(named(record), record.kind, record.name)
         key, signature = self._keys.sign(_MARK + data)
         return {"signed": data.decode(), "key": key, "signature": base64.b64encode(signature).decode()}
 
@@ -160,7 +151,7 @@ class Signed:
         if not self._keys.is_signed(key, signature, _MARK + data):
             return None
         fields = json.loads(data)  # whoever is trusted wrote it, as `_sealed` does
-        return Record(**fields) if fields.keys() == _FIELDS else None
+        return Record(**fields) if fields.keys() == NAMED else None
 
     def _down(self, kind: Kind, name: str) -> Iterator[Record]:
         """The store's records of *name*, the newest first, as far as it keeps older ones. A wrong key file is said."""

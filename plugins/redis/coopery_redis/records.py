@@ -12,7 +12,7 @@ from typing import Any, Final
 from coopery import faults
 from coopery.cache import Kind, Record
 from coopery.errors import CacheError
-from coopery.stores.rows import pack, unpack
+from coopery.stores.rows import fields, pack, unpack
 from coopery_redis.scripts import DELETE, PUT
 from coopery_redis.server import DAMAGED, Server
 
@@ -108,13 +108,7 @@ class RecordTable:
 
 def _value(record: Record) -> bytes:
     """What a field holds: the generation, for the scripts; the seal; the document."""
-    document = {
-        "generation": record.generation,
-        "body": dict(record.body),
-        "writer": record.writer,
-        "written": record.written,
-    }
-    data, seal = pack(document, record.kind, record.name)
+    data, seal = pack(fields(record), record.kind, record.name)
     return b"%d " % record.generation + seal + data
 
 

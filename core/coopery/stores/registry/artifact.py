@@ -23,7 +23,7 @@ from coopery.image import encode
 from coopery.oci import descriptor as _descriptor
 from coopery.oci import document, media
 from coopery.oci.descriptor import Descriptor
-from coopery.stores.rows import LIMIT, pack
+from coopery.stores.rows import LIMIT, NAMED, named, pack
 
 RECORD: Final = "application/vnd.coopery.record.v1"
 RECORD_BLOB: Final = "application/vnd.coopery.record.v1+gzip"
@@ -34,7 +34,6 @@ _EMBEDDED: Final = 1 << 20
 """Bytes of the largest blob that is embedded: with base64 around it the manifest stays well below 4 MiB."""
 
 _MOST: Final = LIMIT + 4096
-_FIELDS: Final = frozenset({"kind", "name", "generation", "body", "writer", "written"})
 
 
 @frozen
@@ -56,15 +55,7 @@ def of_record(record: Record) -> Artifact:
     Raises:
         CacheError: it holds something that JSON cannot, or is too large.
     """
-    fields = {
-        "kind": record.kind,
-        "name": record.name,
-        "generation": record.generation,
-        "body": dict(record.body),
-        "writer": record.writer,
-        "written": record.written,
-    }
-    data, _ = pack(fields, record.kind, record.name)
+    data, _ = pack(named(record), record.kind, record.name)
     blob = gzip.compress(data, 6, mtime=0)
     said = {"dev.coopery.kind": record.kind, "dev.coopery.name": record.name[:256], "dev.coopery.writer": record.writer}
     return of_blob(blob, RECORD, RECORD_BLOB, said)
@@ -134,7 +125,7 @@ def to_record(blob: bytes, kind: Kind, where: str) -> Record:
         IntegrityError: it is none.
     """
     fields = _fields(unzipped(blob, where), where)
-    sound = fields.keys() == _FIELDS and fields["kind"] == kind and isinstance(fields["body"], dict)
+    sound = fields.keys() == NAMED and fields["kind"] == kind and isinstance(fields["body"], dict)
     texts = sound and all(isinstance(fields[name], str) for name in ("name", "writer"))
     numbers = texts and type(fields["generation"]) is int and type(fields["written"]) in (int, float)
     if not numbers or fields["generation"] < 1:
