@@ -59,8 +59,8 @@ def sides(folder: Path, installer: Path) -> Iterator[tuple[Rival, Ours]]:
     env = {"CONTAINERS_STORAGE_CONF": str(config), "TMPDIR": str(folder / "tmp")}
     (folder / "Dockerfile").write_text("FROM scratch\nCOPY . /\n")
     options = ["--isolation=chroot", "--quiet", "--tag=localhost/bench-installer", f"--file={folder / 'Dockerfile'}"]
-    call("buildah", "build", *options, installer, env={**os.environ, **env})
     try:
+        call("buildah", "build", *options, installer, env={**os.environ, **env})
         yield Rival(env, folder), Ours("podman", folder, env, lambda: forget(env))
     finally:
         tidy("buildah", "rmi", "--all", "--force", env=env)

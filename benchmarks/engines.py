@@ -13,6 +13,7 @@ import compileall
 import json
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -117,6 +118,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)  # the second half, where there is only loopback
     arguments = parser.parse_args()
     if arguments.folder:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it comes as SIGTERM, once
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit("asked to stop"))
         measure(arguments.folder, arguments.engine, arguments.rounds)
         return
     kinds = arguments.engine or [kind for kind in KINDS if kind != "docker containerd"]
@@ -140,9 +143,19 @@ def apart(kinds: list[str], rounds: int) -> Figures:
         options = [word for kind in kinds for word in ("--engine", kind)]
         argv = [sys.executable, __file__, "--folder", name, "--rounds", str(rounds), *options]
         script = 'ip link set lo up && exec "$@"'
-        subprocess.run(["unshare", "--net", "sh", "-c", script, "sh", *argv], check=True)
+        to_its_end(["unshare", "--net", "sh", "-c", script, "sh", *argv])
         figures: Figures = json.loads((folder / "figures.json").read_text())
     return figures
+
+
+def to_its_end(argv: list[str]) -> None:
+    """Run *argv* and leave nothing of it: who asks us to stop, by Ctrl-C or SIGTERM, asks it, and we wait."""
+    with subprocess.Popen(argv) as process:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: process.terminate())
+        status = process.wait()
+    if status:
+        raise SystemExit(f"stopped, or failed: status {status}")
 
 
 def measure(folder: Path, kinds: list[str], rounds: int) -> None:

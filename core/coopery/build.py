@@ -146,24 +146,29 @@ class Builder(Known, Locks, Images, Folder):
         return once.fulfil(self, order)
 
     def plan(self, environment: Environment, *, lock: Choice = None) -> Plan:
-        """What `build` would do now. Nothing is fetched or made; what the backend lacks is refused."""
-        from coopery import preflight
-        from coopery.planning import locks, stages
+        """What `build` would do now. Nothing is fetched or made.
+
+        Raises:
+            UnsupportedError, PluginError: the backend or the plugins cannot do it, and nobody is recorded to have it.
+        """
+        from coopery import planning
 
         order = wanted.order(self, environment, lock=lock, local=True)
         known = next(self.ledger.known(order.key, order.under), None)
         image = self.ledger.locate(known) if known is not None else None
-        if image is None and (other := self.serving(environment, known)) is not self:
-            return other.plan(environment, lock=lock)
+        brought = ""
         if image is None:
-            preflight.check(environment, self.backend_name, self.plugins_loaded)
+            other = planning.builds(self, environment, known)
+            if other is not None and other is not self:
+                return other.plan(environment, lock=lock)
+            brought = planning.source(self, known) if known is not None else ""
         held = order.held
-        told = locks(self, order, known)
+        told = planning.locks(self, order, known)
         return Plan(
             order.key,
             known is not None,
             self.backend_name,
-            stages(order.sealed, known, image, told),
+            planning.stages(order.sealed, known, image, told, brought),
             image,
             known.lock if known is not None else None,
             held.shown if held is not None else "",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from coopery.definition import CopyStep, EnvStep, RunStep, Step, UserStep, WorkdirStep
+from coopery.definition import CopyStep, Environment, EnvStep, RunStep, Step, UserStep, WorkdirStep
 from coopery.digest import short
+from coopery.errors import PluginError, UsageError
 from coopery.preflight import sections
 
 if TYPE_CHECKING:
@@ -17,11 +18,57 @@ if TYPE_CHECKING:
     from coopery.sealed import Sealed
 
 
-def stages(sealed: Sealed, known: Resolution | None, image: Image | None, lock: str = "") -> tuple[str, ...]:
-    """One line for each thing that a build would do; *lock* says what a lock file in play means for it."""
+def stages(
+    sealed: Sealed, known: Resolution | None, image: Image | None, lock: str = "", brought: str = ""
+) -> tuple[str, ...]:
+    """One line for each thing that a build would do.
+
+    Args:
+        sealed: the definition.
+        known: what is recorded of it.
+        image: the image, where it is in the place already.
+        lock: what a lock file in play means for it.
+        brought: what `source` says; empty: it would be built.
+    """
+    first = [f"lock: {lock}"] if lock else []
     if image is not None:
-        return (*([f"lock: {lock}"] if lock else []), f"nothing: the image is at {image.reference}")
+        return (*first, f"nothing: the image is at {image.reference}")
+    if brought:
+        return (*first, f"image: {brought}, as it was built before")
     return tuple(_stages(sealed, known, lock))
+
+
+def builds(builder: Builder, environment: Environment, known: Resolution | None) -> Builder | None:
+    """Who would build *environment* for *builder*; None: nobody, but its image would be brought.
+
+    Raises:
+        PluginError, UsageError: nobody can, and nobody is recorded to have it. `coopery.building.once` refuses alike.
+    """
+    from coopery import preflight
+
+    try:
+        other = builder.serving(environment, builder.ledger.newest(known.key) if known is not None else None)
+        if other is builder:
+            preflight.check(environment, builder.backend_name, builder.plugins_loaded)
+    except (PluginError, UsageError):
+        if known is None or not builder.home.writable or not source(builder, known):
+            raise
+        return None
+    return other
+
+
+def source(builder: Builder, known: Resolution) -> str:
+    """Where the image of *known* would be brought from, in words; empty: its bytes are nowhere to be had.
+
+    What is on this machine is looked at; a registry is believed, since asking it is no part of a plan.
+    """
+    from coopery import pulling
+    from coopery.engines import neighbours, transfer
+
+    if transfer.here(builder, known) is not None:
+        return f"from the cache folder into {builder.place.name}"
+    placed = next(neighbours.folders(builder, known), None) or next(pulling.registries(builder, known), None)
+    return "" if placed is None else f"from {placed.place}, which is recorded to have it, into {builder.place.name}"
 
 
 def locks(builder: Builder, order: Order, known: Resolution | None) -> str:

@@ -61,7 +61,7 @@ def fetch_known(builder: Builder, known: Resolution, emit: Emit) -> Image | None
     """
     from coopery.pushing import tag_of
 
-    for placed in _elsewhere(builder, known):
+    for placed in registries(builder, known):
         wanted = parse(f"{placed.place}@{placed.digest}")
         try:
             with connected(wanted, builder.settings, emit) as registry:
@@ -140,7 +140,7 @@ class _Transfer:
         return _pulled(image, here)
 
 
-def _elsewhere(builder: Builder, known: Resolution) -> Iterator[Placement]:
+def registries(builder: Builder, known: Resolution) -> Iterator[Placement]:
     """Registries that are recorded to have the image of *known*."""
     for record in builder.cache.list("placement", records.placement_name(known.image, SCHEME)):
         if (placed := records.placement(record)) is not None:

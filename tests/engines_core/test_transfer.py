@@ -9,7 +9,7 @@ import pytest
 
 from coopery.errors import UnsupportedError, UsageError
 from coopery.home import Home
-from coopery.records import placement_name
+from coopery.records import Placement, placement_name
 
 
 def test_an_image_of_the_layout_comes_into_an_engine(builder, define, stages, tmp_path):
@@ -105,6 +105,46 @@ def test_it_is_refused_where_its_bytes_are_gone(builder, define, tmp_path):
     Home(tmp_path / "home").blobs.path(layer.digest).unlink()
     with pytest.raises(UnsupportedError, match=r"\$\.steps\[1\]\.run"):
         builder(backend="oci").build(define({"run": "say x"}))
+
+
+def test_a_plan_says_that_it_would_be_brought(builder, define, stages):
+    step = {"run": "say x"}
+    builder(backend="house").build(define(step))
+    stages()
+    there = builder(backend="oci")
+    plan = there.plan(define(step))
+    assert plan.stages == (f"image: from the cache folder into {there.place.name}, as it was built before",)
+    assert (plan.known, plan.image, plan.backend) == (True, None, "oci")
+    assert stages() == []
+    image = there.build(define(step))
+    assert stages() == ["image"]
+    assert there.plan(define(step)).stages == (f"nothing: the image is at {image.reference}",)
+
+
+def test_a_plan_refuses_what_a_build_would(builder, define, tmp_path):
+    with pytest.raises(UnsupportedError, match=r"\$\.steps\[1\]\.run"):
+        builder(backend="oci").plan(define({"run": "say x"}))
+    builder(backend="house").build(define({"run": "say x"}))
+    layer = builder().details(builder().key(define({"run": "say x"}))).layers[-1]
+    Home(tmp_path / "home").blobs.path(layer.digest).unlink()
+    with pytest.raises(UnsupportedError, match=r"\$\.steps\[1\]\.run"):
+        builder(backend="oci").plan(define({"run": "say x"}))
+
+
+@pytest.mark.parametrize("place", ["registry://127.0.0.1:9/train", "oci:{near}"])
+def test_a_plan_believes_what_is_recorded_of_other_places(builder, define, tmp_path, place):
+    near = tmp_path / "near"
+    first = builder(backend="house").build(define({"run": "say x"}))
+    builder(backend="house").export(first, f"oci:{near}:v1")
+    layer = builder().details(first.key).layers[-1]
+    Home(tmp_path / "home").blobs.path(layer.digest).unlink()
+    there = builder(backend="oci")
+    where = place.format(near=near)
+    there.ledger.record(first.id, Placement(where, first.digest, first.size, where))
+    plan = there.plan(define({"run": "say x"}))
+    assert plan.stages == (
+        f"image: from {where}, which is recorded to have it, into {there.place.name}, as it was built before",
+    )
 
 
 def test_no_secret_is_asked_for_what_is_only_brought(builder, define, stages):

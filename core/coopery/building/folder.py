@@ -111,6 +111,7 @@ class Folder(Parts):
         *,
         since: float = 0.0,
         packages: bool = False,
+        digest: str = "",
     ) -> Copied:
         """Copy images and records from one cache to another; what is there already is not written again.
 
@@ -127,6 +128,7 @@ class Folder(Parts):
             refs: definitions, beginnings of keys, or names of definitions; all unless given.
             since: seconds since 1970: only what was recorded later.
             packages: fetched packages too, so that the target can build from their locks without a network.
+            digest: of a bundle, as the copy that made it told: of another file nothing is taken.
 
         Raises:
             UsageError: an end that is none, or two that do not go together.
@@ -137,7 +139,7 @@ class Folder(Parts):
         from coopery.moving.copying import copy
 
         names = tuple(ref if isinstance(ref, str) else self.whole.key(ref) for ref in refs)
-        return copy(self.whole, source, target, names, since, packages=packages)
+        return copy(self.whole, source, target, names, since, packages=packages, digest=digest)
 
     def share(self, folder: str | os.PathLike[str], group: str) -> Founded:
         """Make *folder* the cache folder of *group*; in one that is, open what was closed to the group.

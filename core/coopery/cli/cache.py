@@ -39,7 +39,7 @@ def command() -> None:
     short_help="Copy images and records from one cache to another.",
     examples=(
         "coopery cache copy home: bundle.tar.zst",
-        "coopery cache copy bundle.tar.zst home:",
+        "coopery cache copy bundle.tar.zst home: --digest sha256:…",
         "coopery cache copy sqlite: directory:/srv/coopery/records --since 7d",
     ),
     docs="docs/moving.md",
@@ -50,9 +50,15 @@ def command() -> None:
 @click.argument("refs", metavar="[FILE|KEY|NAME]...", nargs=-1)
 @click.option("--since", metavar="TIME", help="Only what was recorded in that time: 7d, 12h.  [default: everything]")
 @click.option("--packages", is_flag=True, help="Fetched packages too, to build from their locks without a network.")
+@click.option(
+    "--digest",
+    default="",
+    metavar="DIGEST",
+    help="The bundle's, as the copy that made it printed it: no other file is taken.",
+)
 @session()
 def copy(
-    session: Session, source: str, target: str, refs: tuple[str, ...], since: str | None, packages: bool
+    session: Session, source: str, target: str, refs: tuple[str, ...], since: str | None, packages: bool, digest: str
 ) -> int | None:
     """Copy from one cache to another what was built: of all keys, or of those that are named.
 
@@ -69,7 +75,7 @@ def copy(
     after = time.time() - amounts.seconds(since) if since is not None else 0.0
     with session.builder() as builder:
         wanted = [_refs.load(ref) if _refs.is_file(ref) else ref for ref in refs]
-        done = builder.copy(source, target, wanted, since=after, packages=packages)
+        done = builder.copy(source, target, wanted, since=after, packages=packages, digest=digest)
     session.document.update(asdict(done))
     session.say(_told(done))
     if done.conflicts:

@@ -31,7 +31,7 @@ def fetch_near(builder: Builder, known: Resolution, emit: Emit) -> Assembled | N
     Raises:
         CacheError: our own disk refused.
     """
-    for placed in _folders(builder, known):
+    for placed in folders(builder, known):
         try:
             return _bring(builder, known, placed, emit)
         except NotFound:  # it went from there, as images may
@@ -42,7 +42,7 @@ def fetch_near(builder: Builder, known: Resolution, emit: Emit) -> Assembled | N
     return None
 
 
-def _folders(builder: Builder, known: Resolution) -> Iterator[Placement]:
+def folders(builder: Builder, known: Resolution) -> Iterator[Placement]:
     """Layouts other than our own that are recorded to have it, and that can be reached."""
     own = builder.home.images
     for placed in builder.ledger.placements(known):

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
 
+from coopery import digest as _digest
 from coopery import use
 from coopery.errors import NotFound, UsageError
 from coopery.folders import scratch
 from coopery.moving import ends, histories, load, manifest
-from coopery.moving.cargo import Cargo, History, unique
+from coopery.moving.cargo import RECORDS, Cargo, History, unique
 from coopery.moving.ends import End
 from coopery.moving.histories import Merged, Wanted
 from coopery.moving.land import Dock, Landed
-from coopery.moving.pack import digest_of, pack
+from coopery.moving.pack import pack
 from coopery.moving.unpack import unpack
 
 if TYPE_CHECKING:
@@ -61,10 +62,18 @@ class Copied:
 
 
 def copy(
-    builder: Builder, source: str, target: str, refs: Sequence[str] = (), since: float = 0.0, *, packages: bool = False
+    builder: Builder,
+    source: str,
+    target: str,
+    refs: Sequence[str] = (),
+    since: float = 0.0,
+    *,
+    packages: bool = False,
+    digest: str = "",
 ) -> Copied:
     """See `coopery.build.Builder.copy`."""
     start, end = ends.parse(source), ends.parse(target)
+    expected = _expected(start, digest)
     if start == end or (start.kind == end.kind == "home" and ends.home(start, builder) == ends.home(end, builder)):
         raise UsageError(f"{source} and {target} are the same")
     if start.kind == "bundle" and (refs or since):
@@ -76,7 +85,7 @@ def copy(
         ends.home(end, builder).make()
     with tempfile.TemporaryDirectory(prefix="coopery-copy-") if packages else nullcontext("") as packed:
         if start.kind == "bundle":
-            return _from_bundle(builder, start, end, told)
+            return _from_bundle(builder, start, end, told, expected)
         wanted = Wanted(tuple(refs), since)
         with ends.records(start, builder) as cache:
             if start.kind == "store" or end.kind == "store":
@@ -127,7 +136,19 @@ def _deliver(builder: Builder, end: End, cargo: Cargo, told: Copied) -> Copied:
     )
 
 
-def _from_bundle(builder: Builder, start: End, end: End, told: Copied) -> Copied:
+def _expected(start: End, text: str) -> Digest | None:
+    """The digest that a bundle must have; None where none was named."""
+    if not text:
+        return None
+    if start.kind != "bundle":
+        raise UsageError("a digest is that of a bundle, and nothing else that is copied has one")
+    try:
+        return _digest.parse(text if ":" in text else f"sha256:{text}")
+    except ValueError as exc:
+        raise UsageError(f"{text[:80]!r}: no digest of a bundle: {exc}", remedy="as the copy printed it") from exc
+
+
+def _from_bundle(builder: Builder, start: End, end: End, told: Copied, expected: Digest | None) -> Copied:
     assert start.path is not None  # noqa: S101 - as above
     if not start.path.is_file():
         raise NotFound(f"{start.path}: no such bundle")
@@ -135,13 +156,13 @@ def _from_bundle(builder: Builder, start: End, end: End, told: Copied) -> Copied
         raise UsageError("a bundle is copied by cp", remedy="name a cache folder or a store to take it into")
     if end.kind == "store":
         with tempfile.TemporaryDirectory(prefix="coopery-copy-") as folder:
-            cargo = unpack(start.path, Path(folder), lambda part: not part.name.startswith("coopery/records/"))
-            return evolve(_records(builder, end, cargo, told), bundle=digest_of(start.path))
-    landed = _land(builder, end, start.path, told)
-    return evolve(landed, bundle=digest_of(start.path))
+            here = Path(folder)
+            cargo, read = unpack(start.path, here, lambda part: not part.name.startswith(RECORDS), expected)
+            return evolve(_records(builder, end, cargo, told), bundle=read)
+    return _land(builder, end, start.path, told, expected)
 
 
-def _land(builder: Builder, end: End, what: Cargo | Path, told: Copied) -> Copied:
+def _land(builder: Builder, end: End, what: Cargo | Path, told: Copied, expected: Digest | None = None) -> Copied:
     """Put cargo, or the bundle at a path, into the cache folder *end*."""
     home = ends.home(end, builder)
 
@@ -150,9 +171,9 @@ def _land(builder: Builder, end: End, what: Cargo | Path, told: Copied) -> Copie
 
     with use.working(home.root), scratch(home.staging, "copy") as folder, ends.records(end, builder) as cache:
         dock = Dock(home, cache, shelves, folder)
-        cargo = unpack(what, folder, dock.here) if isinstance(what, Path) else what
+        cargo, read = unpack(what, folder, dock.here, expected) if isinstance(what, Path) else (what, None)
         landed = dock.land(cargo)
-    return _landed(told, cargo, landed)
+    return evolve(_landed(told, cargo, landed), bundle=read)
 
 
 def _landed(told: Copied, cargo: Cargo, landed: Landed) -> Copied:

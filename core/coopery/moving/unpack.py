@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import IO, Final, NoReturn
 
 from coopery.blobs import BlobWriter, disk_error
+from coopery.digest import Digest
 from coopery.errors import BaseError, IntegrityError, StoreFull, UsageError
 from coopery.moving import manifest
 from coopery.moving.cargo import RECORDS, Cargo, Part, bytes_of
 from coopery.moving.pack import HEAD, length
 from coopery.oci import document
-from coopery.oci.compression import Readable, detect, inflate
+from coopery.oci.compression import CHUNK, Hashed, Readable, detect, inflate
 from coopery.oci.limits import Limits
 from coopery.oci.marker import check_marker
 from coopery.oci.source import open_regular
@@ -25,22 +26,42 @@ _LIMITS: Final = Limits(size=1 << 44, entries=100_000)
 _FOLDERS: Final = ("blobs", "coopery")
 
 
-def unpack(path: Path, folder: Path, here: Callable[[Part], bool]) -> Cargo:
+def unpack(
+    path: Path, folder: Path, here: Callable[[Part], bool], expected: Digest | None = None
+) -> tuple[Cargo, Digest]:
     """Everything in the bundle at *path*, as files in *folder*; what is *here* already is only checked.
+
+    Args:
+        path: the bundle.
+        folder: an empty one.
+        here: whether a part is there already.
+        expected: digest of the file, where whoever takes it was told that by whoever made it.
+
+    Returns:
+        The cargo, and the digest of the file, both of one and the same reading.
 
     Raises:
         UsageError: no bundle of ours.
-        IntegrityError: damaged, cut short, or with anything in it that it does not list.
+        IntegrityError: damaged, cut short, with anything in it that it does not list, or not the *expected* file.
         StoreFull, CacheError: the disk refused.
     """
     try:
         with open_regular(path) as file:
             head = os.pread(file.fileno(), 6, 0)
-            return _Bundle(path, inflate(file, detect(head, str(path)), _LIMITS, str(path)), folder, here).read()
+            source = Hashed(file)
+            cargo = _Bundle(path, inflate(source, detect(head, str(path)), _LIMITS, str(path)), folder, here).read()
+            while source.read(CHUNK):  # what stands behind the end of the tar is of the file, too
+                pass
     except BaseError as exc:
         raise UsageError(exc.message) from exc
     except OSError as exc:
         raise disk_error(exc) from exc
+    if expected is not None and source.digest != expected:
+        raise IntegrityError(
+            f"{path}: its digest is {source.digest}, and {expected} was expected",
+            remedy="nothing of it was taken; copy the bundle again, or ask whoever made it which digest it has",
+        )
+    return cargo, source.digest
 
 
 class _Bundle:
