@@ -203,6 +203,41 @@ def test_a_package_that_is_called_by_another_hash_is_not_taken(made: Path, there
     refused(bundle.write(tmp_path / "bad.tar"), there)
 
 
+def test_a_package_of_other_content_is_seen_by_the_digest_that_was_told(
+    here: Machine, there: Machine, packaged: Callable[..., Environment], tmp_path: Path
+) -> None:
+    """A tree has no hash that locks know: consistent, and forged, it is told by the bundle's own digest alone."""
+    here.build(packaged("tool"))
+    made = here.copy("home:", tmp_path / "good.tar", packages=True)
+    bundle = Bundle(tmp_path / "good.tar")
+    number = bundle.names("coopery/trees/")[0]
+    forged = io.BytesIO()
+    with tarfile.open(fileobj=forged, mode="w") as tar:
+        tar.addfile(*(lambda one: (one[0], io.BytesIO(one[1])))(member("bin/tool", b"other")))
+    bundle.rename(number, bundle.members[number][0].name, forged.getvalue())
+    refused(bundle.write(tmp_path / "bad.tar"), there, digest=made.bundle)
+    with pytest.raises(IntegrityError, match=f"{made.bundle} was expected"):
+        there.copy(tmp_path / "bad.tar", "sqlite:", digest=made.bundle)
+    assert there.copy(tmp_path / "good.tar", "home:", digest=hex_of(made.bundle)).bundle == made.bundle
+
+
+@pytest.mark.parametrize("suffix", [".tar", ".tar.zst", ".tar.gz"])
+def test_the_digest_is_of_all_bytes_of_the_file(
+    here: Machine, there: Machine, hello: Environment, tmp_path: Path, suffix: str
+) -> None:
+    here.build(hello)
+    file = tmp_path / f"made{suffix}"
+    made = here.copy("home:", file)
+    assert made.bundle == of_bytes(file.read_bytes())
+    file.write_bytes(file.read_bytes() + bytes(3 << 20))  # as tapes pad; the tar in it is the same
+    with pytest.raises(IntegrityError):
+        there.copy(file, "home:", digest=made.bundle)
+    with pytest.raises(UsageError, match="no digest"):
+        there.copy(file, "home:", digest="sha256:12")
+    with pytest.raises(UsageError, match="that of a bundle"):
+        here.copy("home:", tmp_path / "x.tar", digest=made.bundle)
+
+
 def test_a_package_that_would_leave_its_folder_is_not_taken(made: Path, there: Machine, tmp_path: Path) -> None:
     inner = io.BytesIO()
     with tarfile.open(fileobj=inner, mode="w") as tar:
@@ -246,10 +281,10 @@ def test_what_is_no_bundle_is_refused_with_words(
     assert str(file) in str(caught.value)
 
 
-def refused(file: Path, there: Machine) -> None:
+def refused(file: Path, there: Machine, **options: object) -> None:
     """Taking *file* fails, and leaves a cache folder with nothing in it."""
     with pytest.raises(CooperyError) as caught:
-        there.copy(file, "home:")
+        there.copy(file, "home:", **options)
     assert caught.value.exit_code in (2, 5), caught.value
     kept = [path for path in there.home.rglob("*") if path.is_file() and path.name != "CACHEDIR.TAG"]
     assert kept == []
