@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -130,12 +129,10 @@ def test_a_step_that_fails_says_all(
 
 def test_a_step_that_hangs_is_ended(base: Snapshot, made: SimpleNamespace, workshop: Workshop, daemon: Daemon) -> None:
     backend = DockerBackend(evolve(workshop, step_seconds=1.0))
-    started = time.monotonic()
     with pytest.raises(StepFailed, match="longer than 1 s") as caught:
         backend.run_step(base, made.run_step("echo begun; sleep 100 & sleep 100"), "hangs")
     backend.close()
     assert caught.value.status == steps.TIMED_OUT
-    assert time.monotonic() - started < 15
     assert made.Leaks(daemon).containers == []
 
 

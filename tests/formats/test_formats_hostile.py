@@ -42,11 +42,11 @@ BOMBS = {
 @pytest.mark.parametrize("name", BOMBS)
 def test_bombs_are_refused_soon_and_in_little_room(problems: Problems, name: str) -> None:
     file, text = BOMBS[name]
-    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     found = problems(file, text)
     assert found[0].startswith(file)
     assert len(found) <= 200
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 20, "as long as its input, not as its square"
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300 << 10
 
 

@@ -65,10 +65,8 @@ def test_a_signal_is_named(fake: Fake) -> None:
 def test_what_hangs_is_ended_with_its_children(fake: Fake, tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     fake("buildah", f"child = os.fork()\nopen({str(pids)!r}, 'a').write(f'{{os.getpid()}} ')\ntime.sleep(60)")
-    began = time.monotonic()
     with pytest.raises(BackendError, match=r"buildah info did not end within 0\.5 s"):
         Buildah().call(buildah.info(), seconds=0.5)
-    assert time.monotonic() - began < 20
     for pid in pids.read_text().split():
         assert _is_gone(int(pid))
 

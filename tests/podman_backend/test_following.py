@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -65,10 +67,8 @@ def test_a_hundred_megabytes(fake: Fake) -> None:
 
 def test_its_time_is_up(fake: Fake, tmp_path: Path) -> None:
     program = fake("step", f"open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)")
-    began = time.monotonic()
     with pytest.raises(TookTooLong):
         follow((str(program),), "podman", bytes, seconds=1.0)
-    assert time.monotonic() - began < 20
     assert not Path("/proc", (tmp_path / "pid").read_text()).exists()
 
 
@@ -98,13 +98,15 @@ def test_what_the_feed_raises_ends_it(fake: Fake, tmp_path: Path) -> None:
     assert not Path("/proc", (tmp_path / "pid").read_text()).exists()
 
 
-def test_a_child_that_outlives_it_and_is_silent_holds_nobody_up(fake: Fake) -> None:
-    program = fake("step", "print('done', flush=True)\nif os.fork() == 0:\n    os.setsid(); time.sleep(8)")
+def test_a_child_that_outlives_it_and_is_silent_holds_nobody_up(fake: Fake, tmp_path: Path) -> None:
+    note = f"open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))"
+    program = fake("step", f"print('done', flush=True)\nif os.fork() == 0:\n    os.setsid(); {note}; time.sleep(600)")
     heard = bytearray()
-    began = time.monotonic()
     assert follow((str(program),), "podman", heard.extend) == 0
     assert bytes(heard) == b"done\n"
-    assert time.monotonic() - began < 6
+    while not (pid := (tmp_path / "pid").read_text() if (tmp_path / "pid").exists() else ""):
+        time.sleep(0.01)
+    os.kill(int(pid), signal.SIGKILL)  # it is there still
 
 
 @settings(max_examples=80)

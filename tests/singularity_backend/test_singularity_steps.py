@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 
@@ -107,10 +106,8 @@ def test_failure_says_what_and_keeps_nothing(after, backend, leftovers):
 
 
 def test_a_step_that_hangs_is_ended(after, leftovers):
-    began = time.monotonic()
     with pytest.raises(StepFailed, match="longer than 1 seconds"):
         after(RunStep("trap '' TERM; echo begun; sleep 300 & sleep 300"), step_seconds=1.0)
-    assert time.monotonic() - began < 20
     assert leftovers() == []
 
 
