@@ -135,13 +135,27 @@ class Plugins:
         return bool(self._manager.hook.coopery_observe_event.get_hookimpls())
 
     def _pick(self, kind: PluginKind, name: str) -> Any:
-        found = self._registered(kind).get(name)
+        found = self._namesake(kind, name) or self._registered(kind).get(name)
         if found is not None:
             return found.thing
         there = ", ".join(sorted(self._registered(kind))) or "none"
         distribution = _DISTRIBUTIONS.get(name)
         remedy = f"pip install {distribution}" if distribution else "check the spelling, or install the plugin"
         raise PluginError(f"no {kind} called {name!r} is installed (installed: {there})", remedy=remedy)
+
+    def _namesake(self, kind: PluginKind, name: str) -> _Registered | None:
+        """What the one entry point called *name* registers under that name, so that a hit imports no other plugin.
+
+        That another plugin has the name too is found when all are asked, as each build that makes something does.
+        """
+        hook, attribute = _HOOKS[kind]
+        known = getattr(self._manager.hook, hook).get_hookimpls()
+        called = [one for one in known if one.plugin_name.endswith(f":{name}")]
+        if kind in self._found or self._modules or len(called) != 1:
+            return None
+        thing = called[0].function()
+        distribution, version = self._origins[called[0].plugin_name]
+        return _Registered(thing, distribution, version) if getattr(thing, attribute) == name else None
 
     def _registered(self, kind: PluginKind) -> dict[str, _Registered]:
         """What is registered of one kind: only that kind's hooks are called, so that no other plugin is imported."""

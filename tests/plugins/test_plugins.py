@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -59,6 +61,18 @@ def test_a_registered_thing_is_found_and_a_clash_names_both(hook: str, kind: str
     assert [(info.kind, info.name, info.distribution) for info in plugins.infos()] == [(kind, "mine", "one")]
     with pytest.raises(PluginError, match=r"'mine': (one and two|two and one)"):
         Plugins([("one", mine), ("two", plugin(**{hook: lambda: named("mine")}))], discover=False).infos()
+
+
+@pytest.mark.processes
+def test_who_asks_for_one_backend_imports_no_other() -> None:
+    code = (
+        "import sys; from coopery.plugins import Plugins; plugins = Plugins()\n"
+        "assert plugins.backend('oci').name == 'oci'\n"
+        "print(*sorted(name for name in sys.modules if name.startswith('coopery_') and name.endswith('.backend')))\n"
+        "plugins.backends(); print('coopery_docker.backend' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["coopery_oci.backend", "True"]
 
 
 def test_a_misspelt_hook_fails_aloud() -> None:
