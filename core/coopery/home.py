@@ -10,6 +10,7 @@ running/      what runs now write                 logs/       one folder per key
 pins/         what `gc` must keep                 active/     who builds now
 members/      what is each member's own, in a group's folder
 staging/      half-made things                    records.sqlite, records-leases.sqlite
+name          tells this folder from others of its path
 CACHEDIR.TAG  says to `gc`, and to programs that make backups, what this folder is
 
 The folder is its owner's alone, or a group's (`coopery.private`). One that can only be read answers what is known;
@@ -31,6 +32,9 @@ from coopery.blobs import BlobStore, disk_error
 TAG: Final = "CACHEDIR.TAG"
 SIGNATURE: Final = b"Signature: 8a477f597d28d172789f06886806bc55\n# This is Coopery's cache folder.\n"
 """Source: Cache Directory Tagging Specification 0.6, bford.info/cachedir."""
+
+NAME: Final = "name"
+"""A file with what this folder is called among machines (`coopery.flights.whereabouts`)."""
 
 MEMBERS: Final = "members"
 """Folder below a group's cache folder: one folder for each member, which is his alone."""

@@ -11,6 +11,7 @@ import pytest
 
 from coopery import Builder, Environment
 from coopery.collect import census
+from coopery.flights.whereabouts import whereabouts
 from coopery.home import Home
 from coopery.shelf import Shelf
 
@@ -72,6 +73,8 @@ def test_an_empty_or_absent_folder_takes_what_it_takes(tmp_path: Path) -> None:
 
 def test_what_is_not_ours_is_named_and_never_entered(builder: Builder, define: Define, home: Path) -> None:
     builder.build(define("a"))
+    whereabouts(home, "docker", make=True)
+    assert builder.disk().foreign == ()
     outside = home.parent / "outside"
     (outside / ("0" * 64)).mkdir(parents=True)
     (home / "packages").symlink_to(outside)

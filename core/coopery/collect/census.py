@@ -17,7 +17,7 @@ from typing import Final
 from attrs import evolve, field, frozen
 
 from coopery.blobs import disk_error
-from coopery.home import MEMBERS, TAG, Home
+from coopery.home import MEMBERS, NAME, TAG, Home
 from coopery.private import GROUP
 from coopery.shelf import Shelf
 
@@ -157,7 +157,7 @@ class _Walk:
             self._kept.append(item(_KEPT[entry.name]))
         elif folder == MEMBERS:  # another member's own
             self._kept.append(item("others' own"))
-        elif folder == "" and regular and (entry.name in (TAG, GROUP) or _RECORDS.fullmatch(entry.name)):
+        elif folder == "" and regular and (entry.name in (NAME, TAG, GROUP) or _RECORDS.fullmatch(entry.name)):
             self._kept.append(item("records"))
         elif folder == "images" and regular and entry.name in _LAYOUT_FILES:
             self._kept.append(item("images"))

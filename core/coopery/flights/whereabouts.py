@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from coopery.blobs import disk_error
+from coopery.home import NAME
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +32,7 @@ def whereabouts(home: Path, place: str, *, make: bool = False) -> str:
     Raises:
         CacheError: the disk refused.
     """
-    path = home / "name"
+    path = home / NAME
     name = _read(path)
     if not name and make:
         name = _make(path, home / "staging")
@@ -56,7 +57,7 @@ def _make(path: Path, staging: Path) -> str:
     """Give it a name, once: of many who try, one does, and all get that one."""
     from coopery.whole import write_whole
 
-    made = staging / f"name-{os.urandom(8).hex()}"
+    made = staging / f"name-{os.urandom(4).hex()}"
     try:
         write_whole(made, os.urandom(16).hex().encode() + b"\n", staging, mode=0o644)
         try:
