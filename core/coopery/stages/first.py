@@ -99,7 +99,7 @@ def _run_all(
     if not steps:
         return base
     started = time.monotonic()
-    emit(StageStarted(key=key, stage="steps", detail=f"{len(steps)} steps"))
+    emit(StageStarted(key=key, stage="steps", detail=f"{len(steps)} step{'' if len(steps) == 1 else 's'}"))
     snapshot, ran = base, 0
     for done, (step, name) in enumerate(zip(steps, names[1:], strict=True), start=1):
         known = None if fresh else backend.find_snapshot(name)
