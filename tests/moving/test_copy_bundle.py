@@ -227,8 +227,9 @@ def test_a_source_that_is_damaged_makes_no_bundle(here: Machine, hello: Environm
     blobs = here.home / "images" / "blobs" / "sha256"
     victim = max(blobs.iterdir(), key=lambda path: path.stat().st_size)
     victim.write_bytes(bytes(victim.stat().st_size))
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError) as caught:
         here.copy("home:", here.folder / "b.tar")
+    assert str(victim) in caught.value.remedy
     assert [path.name for path in here.folder.iterdir() if path.name.startswith((".b", "b"))] == []
 
 

@@ -213,7 +213,8 @@ def test_a_package_of_other_content_is_seen_by_the_digest_that_was_told(
     number = bundle.names("coopery/trees/")[0]
     forged = io.BytesIO()
     with tarfile.open(fileobj=forged, mode="w") as tar:
-        tar.addfile(*(lambda one: (one[0], io.BytesIO(one[1])))(member("bin/tool", b"other")))
+        one, data = member("bin/tool", b"other")
+        tar.addfile(one, io.BytesIO(data))
     bundle.rename(number, bundle.members[number][0].name, forged.getvalue())
     refused(bundle.write(tmp_path / "bad.tar"), there, digest=made.bundle)
     with pytest.raises(IntegrityError, match=f"{made.bundle} was expected"):

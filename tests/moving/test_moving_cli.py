@@ -107,3 +107,17 @@ def test_a_damaged_bundle_ends_with_5(coopery: Any, here: Machine, there: Machin
     status, out, err = coopery("cache", "copy", here.folder / "b.tar", "home:", machine=there)
     assert (status, out) == (5, "")
     assert "nothing of it was taken" in err
+
+
+def test_another_bundle_than_the_one_that_was_told_ends_with_5(
+    coopery: Any, here: Machine, there: Machine, hello: Environment
+) -> None:
+    here.build(hello)
+    digest = here.copy("home:", here.folder / "b.tar").bundle
+    other = f"sha256:{'0' * 64}"
+    status, out, err = coopery("cache", "copy", here.folder / "b.tar", "home:", "--digest", other, machine=there)
+    assert (status, out) == (5, "")
+    assert digest in err
+    assert other in err
+    assert "nothing of it was taken" in err
+    assert coopery("cache", "copy", here.folder / "b.tar", "home:", "--digest", digest, machine=there)[0] == 0

@@ -82,6 +82,8 @@ def copy(
         raise UsageError("packages are copied out of a cache folder, into one or into a bundle")
     told = Copied(str(start), str(end), ())
     if end.kind == "home":
+        if ends.home(end, builder) == builder.home:
+            builder.must_write("what is copied into it")
         ends.home(end, builder).make()
     with tempfile.TemporaryDirectory(prefix="coopery-copy-") if packages else nullcontext("") as packed:
         if start.kind == "bundle":

@@ -24,6 +24,7 @@ from coopery.layer import TAR, Layer
 from coopery.moving import histories, manifest
 from coopery.moving.cargo import BLOBS, FILES, TREES, Cargo, Carried, History, Part
 from coopery.moving.coherence import looked_at
+from coopery.moving.pack import telling
 from coopery.moving.trees import unpack as unpack_tree
 from coopery.oci import intake, media
 from coopery.oci.index_file import IndexFile
@@ -144,7 +145,7 @@ class Dock:
             return evolve(part, content=None)
         path = self._folder / f"part-{number}"
         try:
-            with path.open("xb", buffering=0) as file:
+            with telling(part.content), path.open("xb", buffering=0) as file:
                 copy(part.content, part.digest, file.write)
                 os.fsync(file.fileno())
         except OSError as exc:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from coopery.digest import Digest
+from coopery.errors import IntegrityError
 from coopery.moving import manifest
 from coopery.moving.cargo import Cargo, Part
 from coopery.oci.compression import Hashed
@@ -43,7 +44,8 @@ def pack(cargo: Cargo, file: Path) -> Digest:
     with replacing(file) as stream:
         with _compressed(stream, file, total) as sink:
             for name, content in members:
-                write_member(sink, name, content)
+                with telling(content):
+                    write_member(sink, name, content)
             sink.write(_END)
         stream.flush()
     return digest_of(file)
@@ -61,6 +63,18 @@ def digest_of(file: Path) -> Digest:
         while hashed.read(1 << 20):
             pass
     return hashed.digest
+
+
+@contextmanager
+def telling(content: object) -> Iterator[None]:
+    """Say what to do about a file of the cache folder, *content* or first in it, that is damaged."""
+    path = content[0] if isinstance(content, tuple) else content
+    try:
+        yield
+    except IntegrityError as exc:
+        if not isinstance(path, Path):
+            raise
+        raise IntegrityError(exc.message, remedy=f"remove {path}; the next build fetches or makes it again") from exc
 
 
 @contextmanager
