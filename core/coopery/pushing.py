@@ -15,13 +15,13 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from threading import Lock
 from typing import TYPE_CHECKING, Final, Literal
 
-from coopery import records
+from coopery import aside, records
 from coopery.backend import Placed
 from coopery.blobs import BlobStore
 from coopery.digest import Digest, short
 from coopery.engines import elsewhere
-from coopery.errors import BackendError, IntegrityError, UsageError
-from coopery.events import StageFinished, StageStarted
+from coopery.errors import BackendError, CacheError, IntegrityError, UsageError
+from coopery.events import StageFinished, StageStarted, Warned
 from coopery.image import Assembled
 from coopery.oci import media, repositories
 from coopery.oci.compressed import FOLDERS, compress, twin
@@ -39,6 +39,7 @@ from coopery.registry.reference import Reference, parse
 
 if TYPE_CHECKING:
     from coopery.build import Builder
+    from coopery.home import Home
     from coopery.image import Image
     from coopery.layer import Layer
     from coopery.oci.media import Compression
@@ -97,17 +98,42 @@ def push(builder: Builder, image: Image, to: str, compression: str | None = None
     """
     reference = destination(to, tag_of(image))
     method = _method(compression or builder.settings.compression)
-    assembled = elsewhere.assembled(builder, image)
+    assembled = elsewhere.assembled(_keeper(builder, image), image)
+    blobs = _kept(builder).blobs
     started = time.monotonic()
     builder.emit(StageStarted(key=image.key, stage="push", detail=str(reference)))
     with connected(reference, builder.settings, builder.emit) as registry:
-        work = _Push(registry, builder.home.blobs, method, Meter("push", builder.emit))
+        work = _Push(registry, blobs, method, Meter("push", builder.emit))
         placed = work.run(assembled, reference.tag)
         _confirm(RegistryPlace(registry), image.id, placed)
-    builder.ledger.record(image.id, Placement(placed.place, placed.digest, placed.size, placed.reference))
+    _record(builder, image, Placement(placed.place, placed.digest, placed.size, placed.reference))
     seconds = time.monotonic() - started
     builder.emit(StageFinished(key=image.key, stage="push", seconds=seconds, detail=work.summary()))
     return placed
+
+
+def _keeper(builder: Builder, image: Image) -> Builder:
+    """Whose folder *image* is in: the builder's own, or the one beside it that stands in for one that is only read."""
+    return builder.aside if not builder.home.writable and image.place == builder.aside.place.name else builder
+
+
+def _kept(builder: Builder) -> Home:
+    """The cache folder that takes compressed layers and what is found out about registries, and has all blobs."""
+    if builder.home.writable:
+        return builder.home
+    aside.view(builder.home, builder.aside.home, ())
+    return builder.aside.home
+
+
+def _record(builder: Builder, image: Image, placement: Placement) -> None:
+    """Record where *image* is; beside a cache folder that can only be read. What cannot be recorded is there anyway."""
+    try:
+        builder.ledger.record(image.id, placement)
+    except CacheError as exc:
+        if not builder.home.writable:
+            builder.aside.ledger.record(image.id, placement)
+        message = f"{placement.reference} has the image, but that could not be recorded: {exc.message}"
+        builder.emit(Warned(key=image.key, message=message))
 
 
 def tag_of(image: Image) -> str:

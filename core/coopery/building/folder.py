@@ -101,6 +101,9 @@ class Folder(Parts):
         from coopery.collect import operations
         from coopery.collect.policy import Limits
 
+        if self.only_read and not dry_run:
+            beside = self.home.beside.root  # found out only here: it is made by that
+            self.must_write("gc", f"let whoever fills it do that; what was built beside it: coopery gc --home {beside}")
         return operations.gc(self.whole, Limits(keep_last, unused_for, max_size), dry_run=dry_run, grace=grace)
 
     def copy(
@@ -169,6 +172,7 @@ class Folder(Parts):
         """
         from coopery.collect import operations
 
+        self.must_write("pin")
         return operations.pin(self.whole, ref, name)
 
     def unpin(self, name: str) -> Pin:
@@ -179,6 +183,7 @@ class Folder(Parts):
         """
         from coopery.collect import pins
 
+        self.must_write("unpin")
         return pins.remove(self.home, name)
 
     def pins(self) -> tuple[Pin, ...]:

@@ -121,6 +121,7 @@ class Images(Parts):
         """
         from coopery import pulling
 
+        self.must_write("pull", "set COOPERY_HOME to a folder of yours: images are pulled into that")
         with use.working(self.home.root):
             return pulling.pull(self.whole, reference, platform)
 

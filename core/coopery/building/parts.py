@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, cast
 from attrs import evolve
 
 from coopery.cancel import Cancel
-from coopery.errors import UsageError
+from coopery.errors import CacheError, UsageError
 from coopery.events import Event, Hit, Warned
 from coopery.flights.together import Together
 from coopery.home import Home
@@ -227,6 +227,21 @@ class Parts:
     def writing(self) -> Builder:
         """This builder; where its cache folder cannot be written, the one beside it."""
         return self.whole if self.home.writable else self.aside
+
+    @property
+    def only_read(self) -> bool:
+        """Whether the cache folder can be read and not written. One that is closed to us is neither."""
+        return not self.home.writable and os.access(self.home.root, os.R_OK | os.X_OK)
+
+    def must_write(self, what: str, remedy: str = "") -> None:
+        """Refuse *what*, which changes the cache folder, where that can only be read.
+
+        Raises:
+            CacheError: it can.
+        """
+        if self.only_read:
+            remedy = remedy or "let whoever fills it do that, or set COOPERY_HOME to a folder of yours"
+            raise CacheError(f"{self.home.root} cannot be written, and {what} changes it", remedy=remedy)
 
     def serving(self, environment: Environment, known: Resolution | None = None, also: Sequence[Need] = ()) -> Builder:
         """This builder; where nobody named a backend, perhaps one on another (`coopery.engines.choose.serving`)."""

@@ -73,9 +73,11 @@ class Checked:
 def check(builder: Builder, environment: Environment, lock: Choice = None) -> Checked:
     """See `coopery.build.Builder.check`."""
     image = builder.build(environment, lock=lock)
+    if not (image.cached or builder.home.writable):  # built beside a folder that can only be read: so is its record
+        builder = builder.aside
     recorded = _recorded(builder, image)
     started = time.monotonic()
-    with use.working(builder.home.root), _scratch(builder.home) as home:
+    with use.working(builder.home.root), _scratch(builder.writing.home) as home:
         _lend(builder, home, recorded)
         again, resolution, after = _again(builder, environment, lock, home, recorded)
         before = _opened(builder, image)
@@ -103,7 +105,13 @@ def _recorded(builder: Builder, image: Image) -> Resolution:
     found = records.resolution(record)
     if found is None:
         raise IntegrityError(f"the record of key {image.key} is gone or damaged", remedy="build again")
-    return found
+    return _of(builder, image, found)
+
+
+def _of(builder: Builder, image: Image, known: Resolution) -> Resolution:
+    """What is known of *image*, which may only stand here for that of *known*."""
+    here = builder.ledger.stand_in(known) if image.instead_of is not None else None
+    return here or known
 
 
 @contextmanager
@@ -163,8 +171,8 @@ def _again(
         except CooperyError as exc:
             exc.log = ""  # it goes with the folder; all of it was told as it happened
             raise
-        found = records.resolution(again.cache.get("resolution", name))
-        return image, found or recorded, _opened(again, image)
+        found = records.resolution(again.cache.get("resolution", name)) or recorded
+        return image, _of(again, image, found), _opened(again, image)
 
 
 def _opened(builder: Builder, image: Image) -> Assembled:
