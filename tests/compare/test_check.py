@@ -162,7 +162,8 @@ def test_a_base_that_has_moved_is_said(tmp_path: Path, monkeypatch: pytest.Monke
     definition = {"base": "scratch", "steps": [{"copy": "data", "to": "/data"}]}
     with Builder(home=tmp_path / "home") as builder:
         builder.build(Environment.from_dict(definition, tmp_path))
-        other = json.dumps({"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": []}})
+        rest = {"config": {"Env": ["A=b"]}, "rootfs": {"type": "layers", "diff_ids": []}}
+        other = json.dumps({"architecture": "amd64", "os": "linux", **rest})
         monkeypatch.setattr(bases._config, "empty", lambda _platform: other.encode())
         with pytest.raises(BaseError, match="can no longer be had as it was"):
             builder.check(Environment.from_dict(definition, tmp_path))

@@ -27,6 +27,7 @@ from coopery.locks.relocking import Change, Relock
 from coopery.materializer import Materializer, Section
 from coopery.seal import seal
 from coopery.stages import first, second
+from coopery.stages.pointing import pointing
 from coopery.target import Provided, Resolved
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def _adopt(builder: Builder, environment: Environment, imported: Sequence[Import
     ground = first.lay(sealed, builder.backend(builder.emit), builder.emit, key, fresh=False)
     target = _target.of(environment, ground.facts, ground.base.digest)
     second.check_prefix(ground.facts, environment.prefix)
-    with second.bench_of(builder, environment, key) as bench:
+    with pointing(environment), second.bench_of(builder, environment, key) as bench:
         artifacts = _Intake(builder, environment, imported, target).artifacts(bench.materializers)
     lock = Lock(target.platform, target.base, target.used(), artifacts)
     return Locked(lock, lockfile.asked(_key.identity(sealed)))

@@ -45,6 +45,7 @@ from coopery.records import Placement, Resolution
 from coopery.seal import recheck
 from coopery.stages import errands, first, recording, second
 from coopery.stages.first import Ground
+from coopery.stages.pointing import point, pointing
 from coopery.stages.recording import Draft
 from coopery.target import Resolved
 
@@ -56,7 +57,6 @@ if TYPE_CHECKING:
     from coopery.layer import Layer, Tree
     from coopery.lock import Lock
     from coopery.materializer import Configuration
-    from coopery.sealed import Sealed
     from coopery.target import Provided
 
 
@@ -101,7 +101,8 @@ def make(builder: Builder, order: Order, guard: Guard) -> Image:
             if isinstance(exc, CooperyError):
                 exc.log = str(log.path)
                 builder.redactor.error(exc)
-            _name_places(exc, sealed)
+            if isinstance(exc, ResolveError):
+                point(exc, sealed.environment)
             emit(BuildFailed(key=key, message=_words(exc), log=str(log.path)))
             if exc is not raised:
                 raise exc from raised
@@ -118,16 +119,6 @@ def _meant(raised: BaseException, guard: Guard) -> BaseException:
     if not isinstance(raised, Cancelled) and isinstance(raised, Exception) and guard.cancel.is_set():
         return stopped()
     return raised
-
-
-def _name_places(exc: BaseException, sealed: Sealed) -> None:
-    """Say where in the file the requirements stand that cannot be had."""
-    if not isinstance(exc, ResolveError):
-        return
-    places = [place for asked in exc.requirements if (place := sealed.environment.places(asked))]
-    if places:
-        listed = "\n".join(places)
-        exc.message = f"{listed}: {exc.message}"
 
 
 def resolve(builder: Builder, order: Order, prefer: Lock | None, *, anew: bool) -> tuple[Chosen, Fit]:
@@ -157,7 +148,8 @@ def resolve(builder: Builder, order: Order, prefer: Lock | None, *, anew: bool) 
         found = fitting.fit(locked, asked(_key.identity(order.sealed)), target, bench) if locked else Fit()
         if locked is not None and not found.reasons and not anew:
             return Chosen(evolve(locked.lock, base=target.base, facts=target.used())), found
-        return Chosen(bench.resolve(target, prefer), found.reasons), found
+        with pointing(environment):
+            return Chosen(bench.resolve(target, prefer), found.reasons), found
 
 
 class _Job:
@@ -181,7 +173,7 @@ class _Job:
         before = records.resolution(record)
         self._newest = record.generation if record is not None else 0
         self._check()
-        believed = before if before is not None and not self.order.rebuild and self.order.accepts(before) else None
+        believed = self._believed(before)
         if believed is not None:
             brought = transfer.bring(self.builder, self.backend, believed, self.emit)
             if brought is not None:
@@ -197,6 +189,10 @@ class _Job:
         # On another machine somebody was faster, with other packages: here we make theirs, from their record.
         self.order = evolve(self.order, rebuild=False)
         return self.run()
+
+    def _believed(self, before: Resolution | None) -> Resolution | None:
+        """What is recorded, where it would do."""
+        return before if before is not None and not self.order.rebuild and self.order.accepts(before) else None
 
     def ground(self, before: Resolution | None) -> Ground:
         """Stage 1, on the base that is known for it."""
@@ -277,8 +273,9 @@ class _Job:
         target = self.target(ground) if packages.lock is not None else None
         assembled = assemble(ground.snapshot, packages.layers, packages.configuration, target)
         generation = self._newest + 1
-        if before is not None and not self.order.rebuild and self._is_again(before, ground, packages):
-            generation = before.generation  # nothing new, so nothing for everybody: see `coopery.stages.recording`
+        believed = self._believed(before)
+        if believed is not None and recording.answers(believed, ground.base.digest, packages.asked, packages.stale):
+            generation = believed.generation  # nothing new, so nothing for everybody: see `coopery.stages.recording`
         tag = records.tag(self.key, generation, self.order.under)
         if not self.backend.place.name.startswith("oci:"):  # the layout keeps it anyway
             transfer.keep(self.builder, assembled)
@@ -311,11 +308,7 @@ class _Job:
             base_layers=len(ground.base.layers),
             below=len(ground.snapshot.layers),
         )
-        return Draft(made, packages.asked, None if self.order.rebuild else before, self._newest)
-
-    def _is_again(self, before: Resolution, ground: Ground, packages: _Packages) -> bool:
-        known = recording.terms(before.base, before.lock, before.stale)
-        return known == recording.terms(ground.base.digest, packages.asked, packages.stale)
+        return Draft(made, packages.asked, believed, self._newest)
 
 
 def made_and_reused(layers: tuple[Layer, ...]) -> str:

@@ -2,7 +2,9 @@
 
 A record is written once in each generation, by compare-and-set. Who was slower has the winner's; who had to make again
 what is recorded, since its bytes could not be had here, changes no record: where the bytes came out otherwise, as those
-of a ``run:`` step may, it is noted for this one place what stands there for the recorded image.
+of a ``run:`` step may, or as those on a base that cannot be had any more as it was, it is noted for this one place what
+stands there for the recorded image. Machines that each have another base would else write generations by turns, for
+ever, and never have a hit.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ class Draft:
     Attributes:
         made: to be recorded; the place has confirmed its image.
         asked: the lock that it was made under, before anything was built from sources.
-        before: what is recorded, where that was to be made again.
+        before: what is recorded and would do, where that was to be made again.
         newest: generation of the newest record, even of one that does not read back; 0: there is none.
     """
 
@@ -48,13 +50,22 @@ class Draft:
 
     @property
     def again(self) -> bool:
-        """Whether it is what is recorded, made again: nothing was chosen anew."""
-        return self.before is not None and self.repeats(self.before)
+        """Whether it is what is recorded, made again: nobody asked for a choice anew."""
+        return self.before is not None and answers(self.before, self.made.base, self.asked, self.made.stale)
 
     def repeats(self, known: Resolution) -> bool:
         """Whether it stands on the base of *known*, with its packages."""
         made = self.made
         return terms(known.base, known.lock, known.stale) == terms(made.base, self.asked, made.stale)
+
+
+def answers(known: Resolution, base: Digest, lock: Lock | None, stale: tuple[str, ...]) -> bool:
+    """Whether what stands on *base*, with the packages of *lock*, is *known* made again.
+
+    It is where the same was chosen; and where the base of *known*, which would do, was not to be had: it is no tag that
+    moved, since that is fetched by its digest, but what a Dockerfile gives today, or a mirror of Debian's.
+    """
+    return known.base != base or terms(known.base, known.lock, known.stale) == terms(base, lock, stale)
 
 
 def terms(base: Digest, lock: Lock | None, stale: tuple[str, ...]) -> tuple[str, ...]:
@@ -89,7 +100,7 @@ def _record(builder: Builder, place: Place, draft: Draft, emit: Emit) -> Image |
         return as_image(winner or made, made.placement)
     if not draft.again and _has(place, winner):
         return as_image(winner, winner.placement)
-    return _stand_in(builder, winner, made, emit) if draft.repeats(winner) else None
+    return _stand_in(builder, winner, made, emit) if draft.again or draft.repeats(winner) else None
 
 
 def _publish(builder: Builder, draft: Draft) -> Resolution | None:
@@ -102,10 +113,13 @@ def _stand_in(builder: Builder, known: Resolution, made: Resolution, emit: Emit)
     """Note that *made* stands for *known* in this place, which told nobody else anything new."""
     whereabouts(builder.home.root, made.placement.place, make=True)
     builder.ledger.put_stand_in(known, made)
+    why = "a step, or a package that is built, gave other bytes"
+    if known.base != made.base:
+        why = f"its base, {short(known.base)}, cannot be had any more as it was, and is now {short(made.base)}"
     message = (
         f"the image that is recorded, {short(known.image)}, could not be had here and was made again from its record,"
-        f" but a step, or a package that is built, gave other bytes: here it is {short(made.image)}. Push the recorded"
-        " one to a registry from where it is, and other machines fetch it"
+        f" but {why}: here it is {short(made.image)}. Push the recorded one to a registry from where it is, and other"
+        " machines fetch it; or build with --rebuild: that is the next generation, for everybody"
     )
     emit(Warned(key=known.key, message=message))
     made = evolve(made, generation=known.generation)
