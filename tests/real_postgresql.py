@@ -34,8 +34,8 @@ class RealPostgresql:
             os.chown(folder, who.pw_uid, who.pw_gid)
             self._user = {"user": who.pw_uid, "group": who.pw_gid, "extra_groups": []}
 
-    def url(self, database: str = "postgres") -> str:
-        return f"postgresql://tests@/{database}?host={self.folder}"
+    def url(self, database: str = "postgres", user: str = "tests") -> str:
+        return f"postgresql://{user}@/{database}?host={self.folder}"
 
     def start(self) -> None:
         """Start it; the first time, make it. What it promises of a power cut is left out: no test cuts the power."""

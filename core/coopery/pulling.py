@@ -13,6 +13,7 @@ from coopery import platform as _platform
 from coopery import records
 from coopery.definition import Environment, ImageBase
 from coopery.digest import Digest, hex_of
+from coopery.engines.transfer import note
 from coopery.errors import BaseError, IntegrityError, NetworkError, NotFound, UsageError
 from coopery.events import Emit, StageFinished, StageStarted, Warned
 from coopery.image import Assembled, Image
@@ -132,8 +133,8 @@ class _Transfer:
         here = Placement(root, entry.digest, entry.size + _bytes(image), f"{root}:{tag}")
         there = f"{SCHEME}{self._registry.name}"
         size = descriptor.size + _bytes(stored)
-        builder.ledger.record(image.image_id, Placement(there, descriptor.digest, size, str(reference)))
-        builder.ledger.record(image.image_id, here)
+        if note(builder, image.image_id, Placement(there, descriptor.digest, size, str(reference)), self._emit):
+            note(builder, image.image_id, here, self._emit)
         seconds = time.monotonic() - started
         detail = f"{len(image.layers)} layers, {meter.done / 1e6:.1f} MB"
         self._emit(StageFinished(stage="pull", seconds=seconds, detail=detail))

@@ -171,3 +171,15 @@ def test_images_are_values(machine, define):
     image = machine("a").build(define())
     assert isinstance(image, Image)
     assert image == machine("a").build(define())
+
+
+def test_a_store_that_is_only_read_costs_no_image(machine, define, tmp_path):
+    """Of what others have built a reader has hits; that it has them here too is known to nobody, and is said."""
+    first = machine("a").build(define())
+    events: list = []
+    for _ in range(2):
+        with machine("b", cache=f"directory:{tmp_path / 'records'}?readonly=true", on_event=events.append) as builder:
+            again = builder.build(define())
+        assert (again.id, again.generation, again.cached) == (first.id, 1, False)
+    assert farm.noted("build") == 1, "what is here is taken from here"
+    assert any(isinstance(event, Warned) and "could not be recorded" in event.message for event in events)

@@ -11,18 +11,25 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
 import pytest
 
+from coopery import Builder, Environment, hookimpl
 from coopery.cache import Record
 from coopery.errors import CacheError, UsageError
+from coopery.events import Event, Warned
+from coopery.leases import Outcome
+from coopery.plugins import Plugins
+from coopery.records import resolution
 from coopery.testing import CacheContract, LeasesContract
 from many_builders import ManyBuilders
 from real_postgresql import RealPostgresql
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "cache_store"
+GRANT = "GRANT SELECT ON coopery_records, coopery_leases TO readers;"
 SECRET = "c4n4ry"  # noqa: S105 - what must not be shown
 
 pytestmark = pytest.mark.needs("postgresql")
@@ -127,6 +134,82 @@ def test_what_the_database_cannot_hold_is_a_cache_error(open_cache: Callable[[],
         with pytest.raises(CacheError):
             store.put(record(name), 0)
     assert list(store.list("resolution")) == []
+
+
+@pytest.fixture
+def reader(server: RealPostgresql, open_cache: Callable[[], Any]) -> Iterator[str]:
+    """URL of a role that may read what ours, CI's, has made, and nothing else."""
+    assert list(open_cache().list("resolution")) == []  # the tables are made
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE readers; {GRANT}; CREATE ROLE reader LOGIN IN ROLE readers")
+        yield server.url(user="reader")
+        connection.execute("DROP ROLE reader; DROP OWNED BY readers; DROP ROLE readers")
+
+
+def test_who_may_read_alone_reads_and_is_refused_in_words(
+    reader: str, open_cache: Callable[[], Any], store_class: Any
+) -> None:
+    ours = open_cache()
+    ours.put(record(), 0)
+    lease = ours.acquire("key", "ci", 30.0).lease
+    theirs = store_class(reader)
+    assert theirs.get("resolution", "key") == record()
+    assert list(theirs.list("resolution")) == [record()]
+    for call in (
+        lambda: theirs.put(record("new"), 0),
+        lambda: theirs.put(record(generation=2), 1),
+        lambda: theirs.delete("resolution", "key"),
+        lambda: theirs.acquire("key", "reader", 30.0),
+        lambda: theirs.release(lease, Outcome("done", lease.token)),
+    ):
+        with pytest.raises(CacheError, match="permission denied for table"):
+            call()
+    theirs.close()
+    assert list(ours.list("resolution")) == [record()]
+    assert ours.renew(lease, 30.0)
+
+
+def test_readers_have_hits_of_ci_and_records_of_their_own(
+    reader: str, open_cache: Callable[[], Any], store_class: Any, tmp_path: Path
+) -> None:
+    @hookimpl
+    def coopery_register_cache() -> Any:
+        return store_class
+
+    plugins = Plugins([("postgresql", SimpleNamespace(coopery_register_cache=coopery_register_cache))])
+    events: list[Event] = []
+
+    def builder(name: str, cache: Any) -> Builder:
+        return Builder(home=tmp_path / "homes" / name, cache=cache, plugins=plugins, on_event=events.append)
+
+    def define(name: str) -> Environment:
+        (tmp_path / name).write_text(name)
+        steps = [{"copy": name, "to": "/data"}]
+        return Environment.from_dict({"name": name, "base": "scratch", "steps": steps}, tmp_path)
+
+    with builder("ci", open_cache()) as ci:
+        known = ci.build(define("known"))
+    apart = f"sqlite: {reader}&readonly=true"
+    with builder("reader", apart) as there:
+        assert there.build(define("known")).id == known.id
+        made = there.build(define("own"))
+        assert (made.cached, made.hit) == (True, False)
+    with builder("reader", apart) as there:
+        assert there.build(define("own")).hit
+    assert [one.key for one in keys_in(open_cache())] == [known.key]
+    assert not [event for event in events if isinstance(event, Warned)]
+    with builder("bold", reader) as bold:
+        assert bold.build(define("known")).id == known.id
+        assert not bold.build(define("own")).cached
+    assert "permission denied" in [event.message for event in events if isinstance(event, Warned)][-1]
+
+
+def keys_in(store: Any) -> list[Any]:
+    return [known for known in map(resolution, store.list("resolution")) if known is not None]
+
+
+def test_the_guide_says_how_readers_are_let_in() -> None:
+    assert GRANT in (EXAMPLE.parents[1] / "docs" / "writing-a-cache-store.md").read_text(encoding="utf-8")
 
 
 def test_it_is_as_short_as_the_docs_say() -> None:

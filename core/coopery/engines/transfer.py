@@ -13,8 +13,8 @@ from attrs import evolve
 from coopery import records
 from coopery.backend import Snapshot
 from coopery.digest import hex_of
-from coopery.errors import BackendError, IntegrityError, NotFound
-from coopery.events import Emit, StageFinished, StageStarted
+from coopery.errors import BackendError, CacheError, IntegrityError, NotFound
+from coopery.events import Emit, StageFinished, StageStarted, Warned
 from coopery.image import Assembled, Made
 from coopery.ledger import image as as_image
 from coopery.oci.config import platform_of
@@ -54,8 +54,18 @@ def bring(builder: Builder, backend: Backend, known: Resolution, emit: Emit) -> 
     tag = records.tag(known.key, known.generation, known.under)
     placed = _put(backend, image, known.base, tag, emit)
     placement = Placement(placed.place, placed.digest, placed.size, placed.reference)
-    builder.ledger.record(known.image, placement)
-    return _brought(as_image(known, placement))
+    recorded = note(builder, known.image, placement, emit)
+    return _brought(evolve(as_image(known, placement), cached=recorded))
+
+
+def note(builder: Builder, image: Digest, placement: Placement, emit: Emit) -> bool:
+    """Record that *image* was brought to *placement*; False where the store refuses, which costs no image."""
+    try:
+        builder.ledger.record(image, placement)
+    except CacheError as exc:
+        emit(Warned(message=f"the image is in {placement.place}, but that could not be recorded: {exc.message}"))
+        return False
+    return True
 
 
 class Nowhere(NotFound):

@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -62,7 +63,8 @@ class PostgresqlCache:
             connection = self._opened.get(os.getpid())
             if connection is None or connection.closed:
                 connection = psycopg.connect(self._url, autocommit=True, connect_timeout=5)
-                connection.execute(TABLES)
+                with suppress(psycopg.errors.InsufficientPrivilege):  # of a role that may only read: others made them
+                    connection.execute(TABLES)
                 self._opened[os.getpid()] = connection
         return connection
 
@@ -74,7 +76,7 @@ class PostgresqlCache:
                 return cursor.fetchall() if cursor.description else []
             except (psycopg.Error, UnicodeEncodeError) as exc:
                 if pause is None or not isinstance(exc, psycopg.OperationalError):
-                    raise CacheError(f"{masked(self._url)}: {exc}", remedy="see that the database runs") from exc
+                    raise CacheError(f"{masked(self._url)}: {exc}", remedy="see that it runs and lets you") from exc
                 time.sleep(pause)
         raise AssertionError("not reached")
 
