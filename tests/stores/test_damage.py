@@ -134,6 +134,39 @@ def test_damage_never_yields_a_wrong_value(sound, tmp_path, damage, count):
     assert aside, "nothing was set aside: this test shows nothing"
 
 
+@pytest.mark.parametrize("kind", [b"resoluTion", b"reso\xacution", b"zesolution"])
+def test_a_record_under_a_damaged_kind_is_told_by_a_list(sound, tmp_path, kind):
+    """Nobody asks for it any more, so that no seal is compared: SQLite goes by where a row stands."""
+
+    def damage(data: bytearray) -> None:
+        data[:] = data.replace(b"resolutionkey 39{", kind + b"key 39{")
+
+    told: list[str] = []
+    cache = SqliteCache(damaged(sound, tmp_path, damage), told.append)
+    assert cache.get("resolution", "key 39") is None
+    assert told == []
+    assert "key 39" not in [one.name for one in cache.list("resolution")]
+    assert len(told) == 1
+    assert "absent" in told[0]
+    cache.close()
+
+
+def test_a_schema_that_is_no_text_is_set_aside(sound, tmp_path):
+    """SQLite quotes it in its message, which Python then cannot read."""
+
+    def damage(data: bytearray) -> None:
+        data[:] = data.replace(b"tablerecords_1", b"table\xa0ecords_1", 1).replace(
+            b"CREATE TABLE rec", b"CREATE TABLE \xa0(c", 1
+        )
+
+    told: list[str] = []
+    cache = SqliteCache(damaged(sound, tmp_path, damage), told.append)
+    assert cache.get("resolution", "key 39") is None
+    assert len(told) == 1
+    assert cache.put(record("key 39"), 0) == record("key 39")
+    cache.close()
+
+
 def test_garbage_is_set_aside(tmp_path):
     path = tmp_path / "records.sqlite"
     path.write_bytes(b"garbage" * 1000)

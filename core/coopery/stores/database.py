@@ -36,6 +36,8 @@ _DAMAGED: Final = frozenset(
         sqlite3.SQLITE_RANGE,
     }
 )
+_FAILED: Final = (sqlite3.Error, UnicodeDecodeError)
+"""What SQLite's failures arrive as; the second where its own message quotes a damaged text."""
 _BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _ATTEMPTS: Final = 4
 
@@ -93,7 +95,7 @@ class Database:
             connection = self._connected(create=False)
             try:
                 return absent if connection is None else query(connection)
-            except sqlite3.Error:
+            except _FAILED:
                 if self._is_new():
                     return absent
                 raise
@@ -104,7 +106,7 @@ class Database:
                     return _patiently(look)
                 except _Replaced:
                     continue
-                except sqlite3.Error as exc:
+                except _FAILED as exc:
                     self._recover(exc, writing=False)
             return absent
 
@@ -120,7 +122,7 @@ class Database:
                     return _patiently(lambda: self._transact(change))
                 except _Replaced:
                     continue
-                except sqlite3.Error as exc:
+                except _FAILED as exc:
                     self._recover(exc, writing=True)
                 except OSError as exc:
                     raise disk_error(exc) from exc
@@ -193,7 +195,7 @@ class Database:
         """Whether a statement failed only because nobody has made the tables yet."""
         try:
             return self._connection is not None and schema.is_empty(self._connection)
-        except sqlite3.Error:
+        except _FAILED:
             return False
 
     # --- writing ------------------------------------------------------------------------------------
@@ -216,7 +218,7 @@ class Database:
 
     # --- when SQLite fails --------------------------------------------------------------------------
 
-    def _recover(self, exc: sqlite3.Error, *, writing: bool) -> None:
+    def _recover(self, exc: sqlite3.Error | UnicodeDecodeError, *, writing: bool) -> None:
         """Return when it is worth trying again.
 
         Raises:
@@ -236,7 +238,7 @@ class Database:
         """Whether nothing but the file's own (damaged) header can be what forbids writing."""
         return os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK | os.X_OK)
 
-    def _set_aside(self, exc: sqlite3.Error, *, writing: bool) -> None:
+    def _set_aside(self, exc: Exception, *, writing: bool) -> None:
         self._refuse_strangers()
         self.close()
         try:
@@ -255,12 +257,12 @@ class Database:
             return
         try:
             stranger = not schema.is_ours(self._connection, self._holds)
-        except sqlite3.Error:
+        except _FAILED:
             return
         if stranger:
             raise CacheError(f"{self.path}: this SQLite database was not made by Coopery", remedy="name another file")
 
-    def _translated(self, exc: sqlite3.Error, code: int) -> CacheError:
+    def _translated(self, exc: Exception, code: int) -> CacheError:
         where = f"the database {self.path}"
         if code == sqlite3.SQLITE_FULL:
             remedy = "free some space, or set COOPERY_HOME to a larger disk"

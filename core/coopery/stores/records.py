@@ -16,7 +16,14 @@ from coopery.stores.rows import fields, pack, unpack
 _PAGE: Final = 256
 """Records read at a time by `RecordTable.list`, so that a slow reader never keeps writers out."""
 
-_Row = tuple[bytes, object, object]
+_STRAYS: Final = (
+    "SELECT (SELECT count(*) FROM records_1)"
+    " - (SELECT count(*) FROM records_1 WHERE kind = 'resolution' AND name >= '' AND name < x'')"
+    " - (SELECT count(*) FROM records_1 WHERE kind = 'placement' AND name >= '' AND name < x'')"
+)
+"""Records where nobody looks for them: their kind is none, their name is no text, or they are out of their order."""
+
+_Row = tuple[bytes, bytes, object, object]
 _NO_ROWS: Final[list[_Row]] = []
 
 
@@ -49,15 +56,21 @@ class RecordTable:
 
     def list(self, kind: Kind, prefix: str) -> Iterator[Record]:
         """The newest of every name that begins with *prefix*, in the order of their UTF-8 bytes."""
+        if not prefix and (strays := self._database.read(_strays, 0)):
+            self._database.notice(
+                f"{self._database.path}: {strays} of its records have a damaged key: taken for absent"
+            )
         after: bytes | None = None
+        of = kind.encode()
         while True:
             rows = self._database.read(partial(_page, kind=kind, prefix=prefix, after=after), _NO_ROWS)
-            for name, data, seal in rows:
-                record = self._read(kind, name.decode(errors="replace"), data, seal)
+            for stands, name, data, seal in rows:
+                # SQLite finds a row by its place: one of a damaged kind may stand where those of ours do.
+                record = self._read(kind, name.decode(errors="replace"), data, seal if stands == of else None)
                 if record is not None:
                     yield record
             # In a damaged tree names may come out of order: going on only upwards is what ends this loop.
-            last = rows[-1][0] if rows else b""
+            last = rows[-1][1] if rows else b""
             if len(rows) < _PAGE or (after is not None and last <= after):
                 return
             after = last
@@ -118,11 +131,17 @@ def _page(connection: sqlite3.Connection, kind: Kind, prefix: str, after: bytes 
     # Names are compared and read as bytes: a damaged one may not be UTF-8, and 0xff is above all that begin alike.
     first = _text(prefix).encode()
     rows = connection.execute(
-        "SELECT CAST(name AS BLOB), data, seal FROM records_1 WHERE kind = ? AND name >= CAST(? AS TEXT)"
-        " AND name < CAST(? AS TEXT) AND (? OR name > CAST(? AS TEXT)) ORDER BY name LIMIT ?",
+        "SELECT CAST(kind AS BLOB), CAST(name AS BLOB), data, seal FROM records_1"
+        " WHERE kind = ? AND name >= CAST(? AS TEXT) AND name < CAST(? AS TEXT)"
+        " AND (? OR name > CAST(? AS TEXT)) ORDER BY name LIMIT ?",
         (kind, after or first, first + b"\xff", after is None, after or b"", _PAGE),
     )
-    return [(name or b"", data, seal) for name, data, seal in rows]
+    return [(stands or b"", name or b"", data, seal) for stands, name, data, seal in rows]
+
+
+def _strays(connection: sqlite3.Connection) -> int:
+    """How many records stand where nobody asks: damaged in their key, so that no seal is ever compared."""
+    return int(connection.execute(_STRAYS).fetchone()[0])
 
 
 def _text(name: str) -> str:
