@@ -9,6 +9,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from ports import free_port
+
 _PATIENCE = 20.0
 
 
@@ -35,7 +37,7 @@ class RealRedis:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.socket = folder / "s"  # a socket's path may not be longer than 107 bytes
-        self.port = _free_port() if tls or tcp else 0
+        self.port = free_port() if tls or tcp else 0
         argv = ["redis-server", "--unixsocket", str(self.socket), "--dir", str(folder), "--save", ""]
         argv += ["--port", "0" if tls else str(self.port), "--bind", "127.0.0.1", "--loglevel", "warning"]
         if durable:
@@ -79,10 +81,3 @@ class RealRedis:
                 return probe.recv(64)[:5] in (b"+PONG", b"-NOAU")
             except OSError:
                 return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -6,13 +6,14 @@ import contextlib
 import http.client
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from attrs import frozen
+
+from ports import free_port
 
 _PATIENCE = 20.0
 
@@ -41,7 +42,7 @@ def real_registry(
     With *tokens*, it wants tokens of the server at that URL, which signs with the key of that certificate.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    port = _free_port()
+    port = free_port()
     lines = [
         "version: 0.1",
         "storage:",
@@ -78,12 +79,6 @@ def real_registry(
     finally:
         process.terminate()
         process.wait(20)
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 import threading
-import zipfile
 from collections.abc import Callable, Iterator
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import jar_machines
 from coopery import Builder, Environment, Image
 from coopery.events import Event, StageFinished, StageStarted
 from coopery.oci.validate import validate_layout
-from coopery.plugins import Plugins
+from jar_machines import Machines, publish
 from real_redis import RealRedis
 from real_registry import real_registry
 
 pytestmark = pytest.mark.needs("redis")
-
-JARS = Path(__file__).parents[2] / "examples" / "materializer"
-Machines = Callable[..., Builder]
 
 
 @pytest.fixture
@@ -33,19 +28,9 @@ def repository(tmp_path: Path) -> Path:
     return folder
 
 
-def publish(repository: Path, version: str, content: str) -> None:
-    path = repository / "org" / "example" / "a" / version / f"a-{version}.jar"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(zipfile.ZipInfo("content"), content)
-
-
 @pytest.fixture
 def environment(tmp_path: Path, repository: Path) -> Environment:
-    (tmp_path / "hello.txt").write_text("hello\n")
-    spark = {"packages": ["org.example:a:1.0"], "repositories": [repository.as_uri()]}
-    document = {"base": "scratch", "steps": [{"copy": "hello.txt", "to": "/"}], "spark": spark}
-    return Environment.from_dict(document, tmp_path)
+    return jar_machines.define(tmp_path, repository)
 
 
 @pytest.fixture
@@ -55,21 +40,12 @@ def machines(tmp_path: Path, server: RealRedis, monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setenv(name, str(tmp_path))
     monkeypatch.delenv("REGISTRY_AUTH_FILE", raising=False)
     (tmp_path / "config.json").write_text("{}")
-    monkeypatch.syspath_prepend(JARS)
-    made: list[Builder] = []
+    with jar_machines.machines(tmp_path, monkeypatch) as made:
 
-    def make(name: str, on_event: Callable[[Event], None] | None = None, **options: Any) -> Builder:
-        plugins = Plugins([("jars", import_module("coopery_jars.plugin"))])
-        url = server.url("farm")
-        options = {"cache": url, "backend": "oci", "on_event": on_event, "plugins": plugins, **options}
-        made.append(Builder(home=tmp_path / name, **options))
-        return made[-1]
+        def make(name: str, on_event: Callable[[Event], None] | None = None, **options: Any) -> Builder:
+            return made(name, **{"cache": server.url("farm"), "on_event": on_event, **options})
 
-    yield make
-    for builder in made:
-        builder.close()
-    for name in [name for name in sys.modules if name.startswith("coopery_jars")]:
-        del sys.modules[name]
+        yield make
 
 
 def test_the_second_machine_makes_the_same_image_of_the_first_one_s_record(machines, environment, repository):

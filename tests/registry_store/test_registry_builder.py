@@ -4,57 +4,40 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import zipfile
-from collections.abc import Callable, Iterator
-from importlib import import_module
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from scripted_server import Reply
 
+import jar_machines
 from coopery import Builder, Environment
 from coopery.engines.doctor import Finding
 from coopery.engines.stores import stores
 from coopery.events import Event, StageFinished, Warned
 from coopery.oci import document
-from coopery.plugins import Plugins
 from coopery.stores import attaching
+from jar_machines import Machines
 
 pytestmark = pytest.mark.slow  # together; each is quick
-JARS = Path(__file__).parents[2] / "examples" / "materializer"
-Machines = Callable[..., Builder]
 
 
 @pytest.fixture
 def environment(tmp_path: Path) -> Environment:
-    path = tmp_path / "maven" / "org" / "example" / "a" / "1.0" / "a-1.0.jar"
-    path.parent.mkdir(parents=True)
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(zipfile.ZipInfo("content"), "jar")
-    (tmp_path / "hello.txt").write_text("hello\n")
-    spark = {"packages": ["org.example:a:1.0"], "repositories": [(tmp_path / "maven").as_uri()]}
-    document = {"base": "scratch", "steps": [{"copy": "hello.txt", "to": "/"}], "spark": spark}
-    return Environment.from_dict(document, tmp_path)
+    jar_machines.publish(tmp_path / "maven", "1.0", "jar")
+    return jar_machines.define(tmp_path, tmp_path / "maven")
 
 
 @pytest.fixture
 def machines(tmp_path: Path, fake, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machines]:
     """Makes builders by name of the machine; ``events`` of it is what it told."""
-    monkeypatch.syspath_prepend(JARS)
-    made: list[Builder] = []
+    with jar_machines.machines(tmp_path, monkeypatch) as made:
 
-    def make(name: str, events: list[Event] | None = None, options: str = "", **more: object) -> Builder:
-        plugins = Plugins([("jars", import_module("coopery_jars.plugin"))])
-        url = f"registry://{fake.host}/team/cache{options}"
-        told = events.append if events is not None else None
-        made.append(Builder(cache=url, home=tmp_path / name, backend="oci", on_event=told, plugins=plugins, **more))  # type: ignore[arg-type]
-        return made[-1]
+        def make(name: str, events: list[Event] | None = None, options: str = "", **more: object) -> Builder:
+            told = events.append if events is not None else None
+            return made(name, cache=f"registry://{fake.host}/team/cache{options}", on_event=told, **more)
 
-    yield make
-    for builder in made:
-        builder.close()
-    for name in [name for name in sys.modules if name.startswith("coopery_jars")]:
-        del sys.modules[name]
+        yield make
 
 
 def stages(events: list[Event]) -> list[str]:
