@@ -203,6 +203,18 @@ def _slurm() -> str | None:
     return f"not installed: {', '.join(missing)} (scripts/install-engines)" if missing else None
 
 
+def _sshd() -> str | None:
+    """Whether a server of our own would start: with a key of its own, as root, who lets others in."""
+    if os.geteuid() != 0:
+        return "needs root"
+    script = (
+        "set -e; mkdir -p /run/sshd; ssh-keygen -q -t ed25519 -N '' -f \"$1/key\" >&2; "
+        '"$(command -v sshd || echo /usr/sbin/sshd)" -t -f /dev/null -h "$1/key"'
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        return _command("sh", "-c", script, "sh", folder)()
+
+
 def _docker_28() -> str | None:
     """`scripts/install-docker-28` puts it there; tests start its daemon beside the machine's."""
     program = REPOSITORY / "build" / "docker-28" / "usr" / "sbin" / "dockerd"
@@ -238,6 +250,7 @@ PARTS = {
         Part("redis", "a server of our own", _redis),
         Part("postgresql", "a cluster of our own", _postgresql),
         Part("docker-28", "build/docker-28's dockerd --version", _docker_28),
+        Part("sshd", "ssh-keygen, and sshd -t with its key", _sshd),
         Part("slurm", "slurmctld, slurmd and munged", _slurm),
         Part("second-python", ".venv-second/bin/python", _second_python),
         Part("ordinary-user", "setpriv, or not being root", _unprivileged),

@@ -9,6 +9,7 @@ from typing import Any
 
 from coopery.errors import BackendError
 from coopery_docker.endpoint import NAME, Endpoint
+from coopery_docker.ssh import SshFailed
 
 
 class Unreachable(BackendError):  # noqa: N818 - says the state
@@ -43,7 +44,12 @@ def said(answer: Iterable[Any], doing: str) -> Iterator[bytes]:
 def unreachable(endpoint: Endpoint, doing: str, exc: BaseException) -> Unreachable:
     """Our error for a daemon that cannot be talked to, with what to do about that."""
     cause = _root(exc)
-    if isinstance(cause, PermissionError):
+    if isinstance(cause, SshFailed):
+        words, remedy = (
+            f"{cause}",
+            "see that this works and asks nothing: ssh HOST docker version",
+        )
+    elif isinstance(cause, PermissionError):
         words, remedy = "may not be used by this user", "join the group docker, or use rootless Docker"
     elif isinstance(cause, FileNotFoundError | ConnectionRefusedError):
         words, remedy = "no daemon is there", "start it (systemctl start docker), or set DOCKER_HOST"
@@ -61,6 +67,8 @@ def _root(exc: BaseException) -> BaseException:
         if not isinstance(found, BaseException) or found in seen:
             continue
         if isinstance(found, PermissionError | FileNotFoundError | ConnectionError) and found.errno:
+            return found
+        if isinstance(found, SshFailed):
             return found
         seen.append(found)
         waiting += [*found.args, found.__cause__, found.__context__, getattr(found, "reason", None)]

@@ -5,9 +5,8 @@ A daemon that fails while it answers says so inside the answer, behind a status 
 
 from __future__ import annotations
 
-import os
 import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, Final
@@ -17,8 +16,8 @@ import requests
 import urllib3
 
 from coopery_docker.answers import Refused, Unreachable, files_of, said, unreachable
+from coopery_docker.connecting import connected
 from coopery_docker.endpoint import NAME, Endpoint
-from coopery_docker.transport import SocketAdapter
 
 _SECONDS: Final = 120.0
 _OLDEST: Final = "1.24"
@@ -37,10 +36,10 @@ class Daemon:
     @cached_property
     def _api(self) -> Any:
         with self._translated("connecting"):
-            first = _client(self.endpoint, _OLDEST, _SECONDS)
+            first = connected(self.endpoint, _OLDEST, _SECONDS)
             try:
                 told = first.version(api_version=False)
-                return _client(self.endpoint, str(told["ApiVersion"]), _SECONDS)
+                return connected(self.endpoint, str(told["ApiVersion"]), _SECONDS)
             except LookupError as exc:
                 words = f"connecting: {self.endpoint.host} does not say which API it has"
                 raise Refused(NAME, words, remedy="is it a Docker daemon?") from exc
@@ -52,7 +51,7 @@ class Daemon:
         """For what may be silent for long: the daemon unpacks a large layer without a word."""
         version = self._api.api_version
         with self._translated("connecting"):
-            return _client(self.endpoint, version, None)
+            return connected(self.endpoint, version, None)
 
     @cached_property
     def info(self) -> Mapping[str, Any]:
@@ -280,18 +279,6 @@ class Daemon:
             raise unreachable(self.endpoint, doing, exc) from exc
 
 
-def _client(endpoint: Endpoint, version: str, seconds: float | None) -> Any:
-    """docker-py's client, not connected yet."""
-    tls = _tls(endpoint)
-    made = docker.APIClient(endpoint.host, version=version, timeout=seconds, tls=tls, use_ssh_client=True)
-    if endpoint.socket:
-        made.mount(made.base_url, SocketAdapter(f"http+{endpoint.host}", timeout=seconds))
-    elif tls:  # requests prefers REQUESTS_CA_BUNDLE to what it was told, and that is for other servers
-        made.proxies.update(requests.utils.get_environ_proxies(made.base_url))
-        made.trust_env = False
-    return made
-
-
 def _exactly(link: Any, size: int) -> bytes:
     """*size* bytes of a container's output; fewer where it ends before.
 
@@ -303,15 +290,3 @@ def _exactly(link: Any, size: int) -> bytes:
         pieces.append(piece)
         size -= len(piece)
     return b"".join(pieces)
-
-
-def _tls(endpoint: Endpoint) -> Any:
-    if not endpoint.certificates:
-        return False
-    paths: Sequence[str] = [os.path.join(endpoint.certificates, name) for name in ("cert.pem", "key.pem", "ca.pem")]
-    cert, key, ca = (path if os.path.isfile(path) else None for path in paths)
-    return docker.tls.TLSConfig(
-        client_cert=(cert, key) if cert and key else None,
-        ca_cert=ca if endpoint.verify else None,
-        verify=endpoint.verify,
-    )

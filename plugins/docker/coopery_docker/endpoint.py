@@ -46,6 +46,11 @@ class Endpoint:
         """Path of the daemon's socket on this machine; empty where it is reached in another way."""
         return self.host.removeprefix("unix://") if self.host.startswith("unix://") else ""
 
+    @property
+    def through_ssh(self) -> bool:
+        """Whether it is reached by ssh."""
+        return self.host.startswith("ssh://")
+
 
 def endpoint(environ: Mapping[str, str] = os.environ) -> Endpoint:
     """The daemon that *environ* and the docker command line's own configuration name.
