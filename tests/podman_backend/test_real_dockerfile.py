@@ -19,6 +19,7 @@ from coopery.oci.config import platform_of
 from coopery.seal import seal
 from coopery.sealed import SealedBase
 from coopery_podman.backend import PodmanBackend
+from real_registry import real_registry
 
 pytestmark = [pytest.mark.needs("buildah"), pytest.mark.processes]
 
@@ -94,3 +95,19 @@ def test_what_changed_since_the_key_was_made_is_not_built(backend: PodmanBackend
 def test_a_secret_that_was_not_given_is_refused(backend: PodmanBackend, folder: Path, platform: str) -> None:
     with pytest.raises(UsageError, match=r"no value was given for a build secret: .*: token"):
         backend.fetch_base(context(folder, "RUN true", secrets=("token",)), platform)
+
+
+@pytest.mark.needs("registry")
+def test_from_may_name_a_registry_on_loopback(
+    backend: PodmanBackend, folder: Path, platform: str, tmp_path: Path
+) -> None:
+    with real_registry(tmp_path / "registry") as registry:
+        there = f"{registry.host}/base:v1"
+        argv = ["buildah", "push", "--tls-verify=false", "localhost/coopery:base", f"docker://{there}"]
+        subprocess.run(argv, check=True, capture_output=True)
+        said = backend.fetch_base(context(folder, f"FROM {there}", "RUN echo one > /said"), platform)
+        (folder / "Dockerfile").write_text("ARG BASE\nFROM $BASE\nRUN echo two > /said\n")
+        given = seal(Environment(ContextBase(str(folder)), build=BuildOptions(arguments={"BASE": there}))).base
+        argument = backend.fetch_base(given, platform)
+    assert backend.files(said).read("/said", 9) == b"one\n"
+    assert backend.files(argument).read("/said", 9) == b"two\n"

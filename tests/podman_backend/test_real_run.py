@@ -88,6 +88,15 @@ def test_signals_are_handed_on_and_nothing_is_left(session_shop: Workshop, diges
     assert subprocess.check_output(["podman", "ps", "--all", "--quiet"]) == b""
 
 
+def test_a_program_that_handles_no_signal_is_ended_by_one(session_shop: Workshop, small: Assembled) -> None:
+    if not podman.init():
+        pytest.skip("no catatonit, tini-static or docker-init on this machine")
+    image = hex_of(small.image_id)
+    killed = podman.run(image, ("sh", "-c", "kill -TERM $$; echo still here"), way=way(session_shop))
+    done = subprocess.run(killed, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (128 + signal.SIGTERM, b"")
+
+
 def test_a_snapshot_can_be_looked_at(
     backend: PodmanBackend, make: SimpleNamespace, small: Assembled, capfd: pytest.CaptureFixture[str]
 ) -> None:

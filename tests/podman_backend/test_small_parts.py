@@ -120,6 +120,43 @@ def test_registries_are_told_only_what_the_settings_say(tmp_path: Path) -> None:
     ]
 
 
+def test_registries_on_loopback_are_found_in_what_a_dockerfile_says() -> None:
+    lines = [
+        "FROM 127.0.0.1:5000/a:v1 AS x",
+        "COPY --from=localhost/b /x /y",
+        "FROM --platform=$P [::1]:5001/c@sha256:0",
+    ]
+    lines += ["RUN curl http://127.0.0.1:80/x", "FROM notlocalhost:5000/a", "FROM 1127.0.0.1/a", "FROM x.localhost:1/a"]
+    expected = ("127.0.0.1:5000", "127.0.0.1:80", "[::1]:5001", "localhost")
+    assert registries.on_loopback(["\n".join(lines)]) == expected
+    assert registries.on_loopback(["localhost/coopery:base"] * 2) == ("localhost",)
+    assert registries.on_loopback([]) == ()
+
+
+def test_registries_on_loopback_are_added_to_what_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import tomllib
+
+    own = tmp_path / "own.conf"
+    own.write_text(
+        'unqualified-search-registries = ["quay.io"]\n[[registry]]\nlocation = "127.0.0.1:1"\nblocked = true'
+    )
+    monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(own))
+
+    def told(settings: Settings, *plain: str) -> dict[str, Any]:
+        named = registries.variables(settings, tmp_path, plain)
+        return tomllib.loads(Path(named["CONTAINERS_REGISTRIES_CONF"]).read_text()) if named else {}
+
+    nothing = Settings(home=tmp_path)
+    added = {"location": "127.0.0.1:2", "insecure": True}
+    assert told(nothing, "127.0.0.1:1") == {}, "what somebody said of it counts"
+    found = told(nothing, "127.0.0.1:1", "127.0.0.1:2")
+    assert found["unqualified-search-registries"] == ["quay.io"]
+    assert found["registry"] == [{"location": "127.0.0.1:1", "blocked": True}, added]
+    assert told(Settings(home=tmp_path, plain_http=("127.0.0.1:2",)), "127.0.0.1:2")["registry"] == [added]
+    own.unlink()
+    assert told(nothing, "127.0.0.1:2") == {"registry": [added]}
+
+
 def test_tidying_enters_folders_that_are_closed(tmp_path: Path) -> None:
     inner = tmp_path / "x" / "closed" / "deeper"
     inner.mkdir(parents=True)

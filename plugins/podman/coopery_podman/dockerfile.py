@@ -65,7 +65,9 @@ def _build(workshop: Workshop, tool: Buildah, base: SealedBase, platform: str) -
             image_id_file=image_id_file,
             layers=not base.fresh,
         )
-        env = {**child_env(workshop.settings), **registries.variables(workshop.settings, beside)}
+        texts = (context.dockerfile.read_text(encoding="utf-8", errors="replace"), *dict(base.arguments).values())
+        told = registries.variables(workshop.settings, beside, registries.on_loopback(texts))
+        env = {**child_env(workshop.settings), **told}
         transcript = Transcript(workshop)
         status = follow(guarded(tool, tool.argv(words)), tool.backend, transcript.feed, env=env)
         transcript.close()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
@@ -13,7 +15,6 @@ from coopery.place import Presence
 from coopery_podman import grammar
 
 if TYPE_CHECKING:
-    import os
     from pathlib import Path
 
     from coopery_podman.calling import Argv
@@ -67,7 +68,7 @@ def run(
     A given command replaces ENTRYPOINT and CMD. *read_only* are the targets of mounts that are not written.
     Arguments are as for `coopery_podman.buildah.run`.
     """
-    options = ["--rm", "--interactive", "--pull", "never", "--init" if _has_init() else "", *way.options]
+    options = ["--rm", "--interactive", "--pull", "never", *init(), *way.options]
     options += ("--tty",) if terminal else ()
     for key, value in sorted((env or {}).items()):
         options += ("--env", f"{grammar.variable(key)}={grammar.argument(value)}")
@@ -114,13 +115,19 @@ def _asked(command: str, image: str) -> tuple[int, str]:
     return done.returncode, done.stdout.decode("utf-8", "replace")
 
 
-def _has_init() -> bool:
-    """Whether podman can put an init before the program; without one a program ignores most signals."""
-    import os
+def init() -> Argv:
+    """Options that put an init before the program; none where there is none on this machine.
 
-    return any(os.access(f"{folder}/catatonit", os.X_OK) for folder in _INIT_FOLDERS)
+    Without one the program is the first process of its namespace, and ends by no signal that it does not handle.
+    Podman's own is catatonit, which it only recommends; Docker's is a tini that needs no library in the image.
+    """
+    if any(os.access(f"{folder}/catatonit", os.X_OK) for folder in _INIT_FOLDERS):
+        return ("--init",)
+    found = next(filter(None, map(shutil.which, _OTHER_INITS)), None)
+    return ("--init", "--init-path", found) if found else ()
 
 
+_OTHER_INITS: Final = ("tini-static", "docker-init")
 _INIT_FOLDERS: Final = (
     "/usr/libexec/podman",
     "/usr/bin",
