@@ -22,6 +22,17 @@ from coopery.testing.backend.root import root_tar
 pytestmark = [pytest.mark.needs("apptainer", "mksquashfs"), pytest.mark.processes, pytest.mark.slow]
 
 
+ENVIRONMENT = """%environment
+    # of the recipe
+    export TOOL=/opt/tool WORDS="two words"
+    export PATH=$TOOL/bin:$PATH
+    export COLOR="light ${COLOR:-none}"
+"""
+
+
+SHOW = 'echo "$TOOL,$WORDS,$COLOR,$PATH"'
+
+
 @pytest.fixture(scope="module")
 def world() -> Iterator[Path]:
     """A folder that an ordinary user can enter, with a small base in it."""
@@ -40,7 +51,7 @@ def built(folder: Path, steps: list[dict[str, object]], base: dict[str, str]) ->
 
 @pytest.fixture(scope="module")
 def foreign(world: Path) -> Path:
-    """What ``apptainer build`` makes of an image with variables, owners and a link."""
+    """What ``apptainer build`` makes of an image with variables, owners and a link, and of variables of its own."""
     steps = [{"env": {"COLOR": "green"}}, {"copy": "base.tar", "to": "/srv/note", "owner": "1000:1001"}]
     builder, environment = built(world, steps, {"rootfs": "base.tar"})
     with builder:
@@ -49,7 +60,8 @@ def foreign(world: Path) -> Path:
     out = world / "out"
     out.mkdir(mode=0o777)
     out.chmod(0o777)
-    argv = ordinary.argv("apptainer", "build", str(out / "foreign.sif"), f"docker-archive:{world / 'image.tar'}")
+    (world / "recipe.def").write_text(f"Bootstrap: docker-archive\nFrom: {world / 'image.tar'}\n\n{ENVIRONMENT}")
+    argv = ordinary.argv("apptainer", "build", str(out / "foreign.sif"), str(world / "recipe.def"))
     done = subprocess.run(argv, env=ordinary.environ(), cwd="/", capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     shutil.copy(out / "foreign.sif", world / "foreign.sif")
@@ -69,7 +81,11 @@ def test_it_is_a_base_like_any_other(world: Path, foreign: Path, capfd: pytest.C
         assert files.lstat("/environment") is None
         assert builder.build(environment).hit
         assert builder.run(environment, RunRequest(("sh", "-c", "echo $COLOR $SIZE"))) == 0
-        assert capfd.readouterr().out == "green 1\n"
+        assert capfd.readouterr().out == "light green 1\n"
+        argv = ordinary.argv("apptainer", "exec", "--cleanenv", str(foreign), "/bin/sh", "-c", SHOW)
+        there = subprocess.run(argv, env=ordinary.environ(), cwd="/", capture_output=True, text=True, check=True)
+        assert builder.run(environment, RunRequest(("sh", "-c", SHOW))) == 0
+        assert capfd.readouterr().out == there.stdout, "what Apptainer itself makes of it"
         foreign.write_bytes(foreign.read_bytes() + b"\0")
         assert builder.key(environment) != image.key, "its content is in the key"
 

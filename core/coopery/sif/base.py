@@ -1,5 +1,6 @@
 """A SIF's file system as a base of one layer, with the config that the image was made from.
 
+Variables that its own scripts set come to those of the config, as far as that can be read (`coopery.sif.environment`).
 Owners, modes, times, hard links and extended attributes stay. What Apptainer put in for itself (``/.singularity.d``
 and the links to it) is left out: it belongs to that image, not to one that stands on it. So are sockets and devices,
 which no layer of ours has.
@@ -10,7 +11,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, Final, cast
 
@@ -22,17 +23,30 @@ from coopery.oci.config import make_config
 from coopery.oci.limits import DEFAULT, Limits
 from coopery.oci.source import open_regular
 from coopery.oci.tree import WHITEOUT
+from coopery.sif import environment
 from coopery.sif.frame import read_frame
 from coopery.sif.squashfs import Inode, Squashfs
 
 _CREATED_BY: Final = "coopery: SIF"
 _OWN: Final = b".singularity.d"
+_SCRIPTS: Final = b".singularity.d/env"
+_SAY_NOTHING: Final = frozenset(name.encode() for name in environment.OWN)
+_MOST_SCRIPTS: Final = 1 << 20
+_MOST_NOTES: Final = 5
+_NOT_READ: Final = "what its scripts in /.singularity.d/env set here is not in the image, so state it with an env step"
 _KEPT: Final = ("security.capability", "user.")
 _TEXTS: Final = ("User", "WorkingDir", "StopSignal")
 _LISTS: Final = ("Env", "Entrypoint", "Cmd")
 
 
-def read_sif(path: Path, platform: str, blobs: BlobStore, *, limits: Limits = DEFAULT) -> Assembled:
+def read_sif(
+    path: Path,
+    platform: str,
+    blobs: BlobStore,
+    *,
+    limits: Limits = DEFAULT,
+    warn: Callable[[str], None] = lambda _words: None,
+) -> Assembled:
     """Bring the file system of the SIF at *path* into *blobs*.
 
     Args:
@@ -40,6 +54,7 @@ def read_sif(path: Path, platform: str, blobs: BlobStore, *, limits: Limits = DE
         platform: what the image is said to be for where the SIF does not say.
         blobs: takes the layer.
         limits: above which it counts as an attack.
+        warn: told, at most once, what the image's own scripts do that is not read (`coopery.sif.environment`).
 
     Raises:
         BaseError: absent, no SIF, or with a file system that cannot be read here; says why.
@@ -51,12 +66,20 @@ def read_sif(path: Path, platform: str, blobs: BlobStore, *, limits: Limits = DE
         file = cast(IO[bytes], raw)
         frame = read_frame(file, where)
         system = Squashfs(file, frame.offset, frame.size, where, limits)
+        scripts: dict[bytes, Inode] = {}
         with blobs.create() as writer:
-            _write(system, cast(IO[bytes], writer), _Budget(limits, frame.size, where))
+            _write(_kept(system, scripts), system, cast(IO[bytes], writer), _Budget(limits, frame.size, where))
+        contents = _contents(system, scripts, where)
     assert writer.digest is not None  # noqa: S101 - set when the context ended
     layer = Layer(writer.digest, writer.digest, writer.size, created_by=_CREATED_BY)
     document = json.loads(make_config(frame.platform or platform, [layer.diff_id], _CREATED_BY))
-    return Assembled(encode({**document, "config": _settings(frame.config, where)}), (layer,))
+    settings = _settings(frame.config, where)
+    if contents:
+        variables, notes = environment.read(settings.get("Env", ()), contents)
+        settings |= {"Env": variables} if variables else {}
+        if notes:
+            warn(f"{where}: {_NOT_READ}: {'; '.join(notes[:_MOST_NOTES])}{'; …' if len(notes) > _MOST_NOTES else ''}")
+    return Assembled(encode({**document, "config": settings}), (layer,))
 
 
 class _Budget:
@@ -77,10 +100,10 @@ class _Budget:
             raise IntegrityError(f"{self._where}: it holds more than its size can explain")
 
 
-def _write(system: Squashfs, sink: IO[bytes], budget: _Budget) -> None:
+def _write(kept: Iterable[tuple[bytes, Inode]], system: Squashfs, sink: IO[bytes], budget: _Budget) -> None:
     first: dict[int, str] = {}
     with tarfile.open(fileobj=sink, mode="w|", format=tarfile.PAX_FORMAT, bufsize=1 << 20) as tar:
-        for path, inode in _kept(system):
+        for path, inode in kept:
             member = _member(system, path, inode)
             if inode.kind == "file":
                 earlier = first.setdefault(inode.number, member.name)
@@ -95,10 +118,25 @@ def _write(system: Squashfs, sink: IO[bytes], budget: _Budget) -> None:
                 tar.addfile(member)
 
 
-def _kept(system: Squashfs) -> Iterator[tuple[bytes, Inode]]:
+def _contents(system: Squashfs, scripts: dict[bytes, Inode], where: str) -> list[tuple[str, bytes]]:
+    """*scripts* in the order in which a shell reads them.
+
+    Raises:
+        IntegrityError: they are too large.
+    """
+    if sum(inode.size for inode in scripts.values()) > _MOST_SCRIPTS:
+        raise IntegrityError(f"{where}: /.singularity.d/env holds more than {_MOST_SCRIPTS} bytes")
+    return [(path.decode("utf-8", "replace"), b"".join(system.content(scripts[path]))) for path in sorted(scripts)]
+
+
+def _kept(system: Squashfs, scripts: dict[bytes, Inode]) -> Iterator[tuple[bytes, Inode]]:
+    """What becomes the layer; *scripts* is filled with those that set variables."""
     for path, inode in system.walk():
         if not path or inode.kind in ("device", "socket"):
             continue
+        folder, _, name = path.rpartition(b"/")
+        if folder == _SCRIPTS and inode.kind == "file" and name.endswith(b".sh") and name not in _SAY_NOTHING:
+            scripts[name] = inode
         if path == _OWN or path.startswith(_OWN + b"/"):
             continue
         if inode.kind == "symlink" and b"/" not in path and inode.target.lstrip(b"/").startswith(_OWN + b"/"):

@@ -18,6 +18,7 @@ from coopery.definition import (
 )
 from coopery.digest import Digest
 from coopery.errors import BaseError, IntegrityError, UnsupportedError
+from coopery.events import Warned
 from coopery.image import Assembled
 from coopery.oci.config import platform_of
 from coopery.seal import recheck
@@ -81,7 +82,7 @@ def _local(workshop: Workshop, base: SealedBase, platform: str) -> tuple[Digest,
         case SifBase():
             from coopery.sif.base import read_sif
 
-            image = read_sif(path, platform, workshop.blobs)
+            image = read_sif(path, platform, workshop.blobs, warn=lambda words: workshop.emit(Warned(message=words)))
             return image.image_id, image
     from coopery.oci.rootfs import read_rootfs
 
