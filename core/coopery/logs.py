@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Final
 
 from coopery import events as _events
-from coopery import private
+from coopery import private, spelled
 from coopery.blobs import disk_error
 from coopery.errors import CacheError
 from coopery.redact import Redactor
@@ -163,7 +163,7 @@ def _tail(detail: str) -> str:
 def _printable(text: str) -> str:
     """*text* without what a terminal would obey, so that no package or step can forge a line or hide one."""
     shown = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text)} characters)"
-    return "".join(char if char.isprintable() or char == "\t" else f"\\x{ord(char):02x}" for char in shown)
+    return spelled.line(shown)
 
 
 def _is_key(key: str) -> bool:

@@ -27,6 +27,7 @@ from coopery.layer import Layer
 from coopery.oci.validate import validate
 from coopery.sealed import SealedStep
 from coopery.snapshots import config, running
+from coopery.snapshots import transcript as transcript_module
 
 SECRET = "squeamish ossifrage"  # noqa: S105 - a value for tests
 
@@ -187,7 +188,7 @@ def test_where_it_is_cut_changes_nothing(data: bytes, cuts: list[int]) -> None:
         events: list[Event] = []
         shop: Any = type("Shop", (), {"emit": staticmethod(events.append), "secrets": {}})
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(running, "_LONGEST_LINE", 16)
+            patch.setattr(transcript_module, "_LONGEST_LINE", 16)
             transcript = running.Transcript(shop)
             for piece in pieces:
                 transcript.feed(piece)
@@ -205,7 +206,7 @@ def test_a_line_without_an_end_is_handed_on_in_pieces(workshop: Workshop, events
     transcript.close()
     assert max(map(len, printed(events))) <= 8192
     assert sum(map(len, printed(events))) == 1_000_000
-    assert len(transcript.tail) <= 40 * 8193
+    assert len(transcript.tail) == 16384 + 2
 
 
 def test_secrets_are_masked_in_lines_and_tail(workshop: Workshop, events: list[Event]) -> None:
@@ -235,7 +236,7 @@ def test_a_secret_across_the_cut_of_a_long_line_is_masked(form: str, ended: bool
     secrets = {"a": SECRET.encode(), "b": other.encode()}
     pieces = {SECRET, SECRET.encode().hex()} | {base64.b64encode(f"user:{SECRET}".encode()).decode()[10:30]}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(running, "_LONGEST_LINE", 64)
+        patch.setattr(transcript_module, "_LONGEST_LINE", 64)
         for before in range(70):
             data = b"x" * before + words.encode() + b"y" * 200 + (b"\nend\n" if ended else b"")
             ways = []
@@ -262,6 +263,41 @@ def test_a_secret_that_repeats_itself_holds_nothing_up(value: str, workshop: Wor
     assert set("".join(printed(events))) <= {"*", *value}
     assert not [line for line in printed(events) if value in line]
     assert max(map(len, printed(events))) <= 8192
+
+
+def test_of_a_gigabyte_the_beginning_and_the_end_are_kept(workshop: Workshop, events: list[Event]) -> None:
+    transcript = running.Transcript(evolve(workshop, secrets={"a": SECRET.encode()}))
+    piece = b"0123456789abcde\n" * 4096
+    for _ in range(1 << 14):
+        transcript.feed(piece)
+    transcript.feed(b"the last words")
+    transcript.close()
+    transcript.close()
+    lines = printed(events)
+    assert len(lines) < 120_000
+    assert lines[0] == "0123456789abcde"
+    assert lines[-1] == "the last words"
+    assert transcript.tail.endswith("0123456789abcde\nthe last words")
+    words = [line for line in lines if line.startswith("(")]
+    assert len(words) == 2
+    assert 1 << 29 < int(words[1].split()[2]) < 1 << 30
+
+
+@pytest.mark.parametrize("between", ["", "\n"])
+def test_a_secret_where_the_end_begins_is_masked(between: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(transcript_module, "_MOST_TEXT", 10)
+        patch.setattr(transcript_module, "_KEPT", 100)
+        for shift in range(len(SECRET) + 2):
+            events: list[Event] = []
+            shop: Any = SimpleNamespace(emit=events.append, secrets={"a": SECRET.encode()})
+            transcript = running.Transcript(shop)
+            transcript.feed(b"first line\n")
+            transcript.feed((SECRET + between).encode() * 40 + b"x" * shift)
+            transcript.close()
+            said = "".join(printed(events))
+            assert "x" * shift in said
+            assert not [part for part in range(len(SECRET) - 3) if SECRET[part : part + 4] in said]
 
 
 def test_the_tail_is_the_last_lines(workshop: Workshop) -> None:

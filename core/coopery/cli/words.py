@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
+from coopery import spelled
+
 
 def clean(text: str) -> str:
     """*text* with every character that a terminal would obey spelled out; line ends and tabs stay."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() or char in "\n\t" else f"\\x{ord(char):02x}" for char in text)
+    return spelled.lines(text)
 
 
 def size(count: int) -> str:

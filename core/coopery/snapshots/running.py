@@ -1,17 +1,15 @@
 """What every engine does alike around a ``run:`` step: what the process gets, what it says, what becomes of it.
 
 An engine executes; everything else stands here: the argument vector, the environment that is there during the step
-and not in the image (proxies, certificates), secrets as files, lines of output with secrets masked, the layer and the
-config afterwards.
+and not in the image (proxies, certificates), secrets as files, the layer and the config afterwards. What it
+prints is a `Transcript`.
 """
 
 from __future__ import annotations
 
-import codecs
 import json
 import os
 import shutil
-from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,17 +21,18 @@ from coopery import digest as _digest
 from coopery.backend import Snapshot
 from coopery.definition import RunStep
 from coopery.errors import StepFailed, UsageError
-from coopery.events import Output
 from coopery.image import variables
 from coopery.layer import Layer
-from coopery.redact import Redactor
 from coopery.snapshots import config as _config
 from coopery.snapshots.changes import write_changes
 from coopery.snapshots.secret_files import given, private_folder
+from coopery.snapshots.transcript import Transcript
 
 if TYPE_CHECKING:
     from coopery.backend import Workshop
     from coopery.sealed import SealedStep
+
+__all__ = ["SECRETS", "SUPPORT", "Running", "Transcript", "after", "failed", "identity", "prepared", "stray", "take"]
 
 SECRETS: Final = "/run/secrets"
 """Where secrets are files, named by their ids: the place that Docker and Podman use."""
@@ -46,8 +45,6 @@ _CA_VARIABLES: Final = ("SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE",
 _PROXIES: Final = tuple(
     name for upper in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY") for name in (upper, upper.lower())
 )
-_TAIL: Final = 40
-_LONGEST_LINE: Final = 8192
 _STRAYS: Final = frozenset(
     {".dockerenv", "run/.containerenv", "etc/hosts", "etc/hostname", "etc/resolv.conf", "dev", "proc", "sys"}
 )
@@ -121,66 +118,6 @@ def prepared(workshop: Workshop, base: Snapshot, step: SealedStep) -> Iterator[R
             seconds=workshop.step_seconds,
             field_path=step.field_path,
         )
-
-
-class Transcript:
-    """What a step prints: cut into lines, secrets masked, passed on as events; the last lines are for the error."""
-
-    def __init__(self, workshop: Workshop) -> None:
-        self._emit = workshop.emit
-        self._redact = Redactor(value.decode("utf-8", "replace") for value in workshop.secrets.values())
-        self._tail: deque[str] = deque(maxlen=_TAIL)
-        self._rests: dict[int, str] = {}
-        self._decoders: dict[int, codecs.IncrementalDecoder] = {}
-
-    def feed(self, data: bytes, stream: int = 0) -> None:
-        """Some bytes more of one *stream*, of any encoding; lines may be of any length.
-
-        What one stream has begun and the other interrupts stays one line: an engine that keeps them apart tells them
-        apart here.
-        """
-        decoder = self._decoders.get(stream) or codecs.getincrementaldecoder("utf-8")("replace")
-        self._decoders[stream] = decoder
-        self._take(decoder.decode(data), stream)
-
-    def close(self) -> None:
-        """The last line of each stream, where no newline ended it."""
-        for stream, decoder in self._decoders.items():
-            self._take(decoder.decode(b"", final=True), stream)
-        for rest in filter(None, self._rests.values()):
-            self._whole(rest)
-        self._rests.clear()
-        self._decoders.clear()
-
-    @property
-    def tail(self) -> str:
-        """The last lines."""
-        return "\n".join(self._tail)
-
-    def _take(self, text: str, stream: int) -> None:
-        *lines, rest = (self._rests.get(stream, "") + text).split("\n")
-        for line in lines:
-            self._whole(line)
-        self._rests[stream] = self._long(rest, _LONGEST_LINE + 2 * self._redact.longest)
-
-    def _whole(self, line: str) -> None:
-        """A line to its end."""
-        self._line(self._long(line, _LONGEST_LINE))
-
-    def _long(self, line: str, most: int) -> str:
-        """Hand on *line* in pieces, none of which ends within a secret; returns the rest, of at most *most*."""
-        start = 0
-        while len(line) - start > most:
-            ahead = line[start : start + _LONGEST_LINE + 2 * self._redact.longest]
-            end = self._redact.cut(ahead, _LONGEST_LINE)
-            self._line(ahead[:end])
-            start += end
-        return line[start:]
-
-    def _line(self, text: str) -> None:
-        line = self._redact(text.rstrip("\r").rpartition("\r")[2])
-        self._tail.append(line)
-        self._emit(Output(stage="steps", line=line))
 
 
 def failed(backend: str, running: Running, status: int, transcript: Transcript) -> StepFailed:
