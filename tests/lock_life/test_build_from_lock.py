@@ -9,7 +9,7 @@ import pytest
 from attrs import evolve
 
 from coopery import Builder, Environment
-from coopery.errors import StaleLock, UsageError
+from coopery.errors import PackageError, StaleLock, UsageError
 from coopery.home import Home
 from coopery.lockfile import read
 from lock_life.conftest import Project
@@ -239,3 +239,20 @@ def test_the_plan_says_which_lock(project: Project) -> None:
         line for line in project.builder.plan(project.define("tool=1.0", "other")).stages if line.startswith("lock: ")
     ]
     assert "environment.lock does not answer the definition (tool=1.0: tool 2.0 0 is locked)" in line
+
+
+@pytest.mark.parametrize(("field", "untrue"), [("version", '"1.1"'), ("build", '"1"')])
+def test_a_lock_that_was_merged_into_something_untrue_is_refused_on_every_machine(
+    project: Project, elsewhere: Callable[[], Builder], field: str, untrue: str
+) -> None:
+    """Where the package was laid out long ago no less than where it must be fetched."""
+    environment = project.define("other")
+    project.write_lock(environment)
+    project.builder.build(environment)
+    lines = project.lock.read_text().split("\n")
+    (at,) = [number for number, line in enumerate(lines) if line.strip().startswith(f"{field}: ")]
+    lines[at] = f"{lines[at].partition(':')[0]}: {untrue}"
+    project.lock.write_text("\n".join(lines))
+    for builder in (project.builder, elsewhere()):
+        with pytest.raises(PackageError, match=r"says of itself that it is other-1\.0-0, and is locked as other 1\."):
+            builder.build(environment)

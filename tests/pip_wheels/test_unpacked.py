@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from coopery.errors import CacheError, PackageError
 from coopery_pip.unpacked import UnpackedWheels
@@ -78,3 +79,24 @@ def test_a_disk_that_refuses(desk: Desk, tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(CacheError):
         desk.trees(wheel)
     assert not list(desk.workshop.staging.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("untrue", "message"),
+    [
+        ({"version": "2.0"}, "is locked as pkg 2.0"),
+        ({"name": "other"}, "is locked as other 1.0"),
+        ({"file_name": "pkg-2.0-py3-none-any.whl"}, "is locked as pkg 1.0"),
+        ({"version": "2.0", "file_name": "pkg-2.0-py3-none-any.whl"}, "holds 'pkg-1.0.dist-info', and is locked as"),
+        ({"file_name": "pkg-1.0.zip"}, "is not the file name of a wheel"),
+    ],
+)
+@pytest.mark.parametrize("known", [True, False])
+def test_an_untrue_lock_is_refused_whether_the_wheel_is_known_or_not(
+    desk: Desk, tmp_path: Path, untrue: dict[str, str], message: str, known: bool
+) -> None:
+    artifact, path = make(tmp_path, FILES)
+    if known:
+        desk.laid((artifact, path))
+    with pytest.raises(PackageError, match=message):
+        desk.laid((evolve(artifact, **untrue), path))

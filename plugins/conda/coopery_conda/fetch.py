@@ -85,14 +85,16 @@ class Packages:
         """The package in short, from the file beside it where that is sound.
 
         Raises:
-            PackageError: the package is damaged or hostile; a damaged one has been set aside.
+            PackageError: the package is damaged, hostile, or another than the lock says; a damaged one has been set
+                aside.
         """
         kept = self.root / f"{artifact.sha256}.json"
         known = summary.load(kept)
         if known is None:
             with self.guarding(artifact):
-                known = summary.summarize(self.package(artifact), artifact)
+                known = summary.summarize(self.package(artifact))
             summary.save(kept, known, self.staging)
+        known.check(artifact)
         return known
 
     def guarding(self, artifact: Artifact) -> _Guard:

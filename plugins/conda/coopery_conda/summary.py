@@ -12,11 +12,16 @@ from typing import Any, Final
 
 from attrs import asdict, frozen
 
+from coopery.errors import PackageError
 from coopery.lock import Artifact
 from coopery.whole import write_whole
 from coopery_conda.package import Package
 
-_TAG: Final = "coopery.conda.summary.v1"
+_TAG: Final = "coopery.conda.summary.v2"
+_REMEDY: Final = (
+    "its channel's index, or a lock file that was edited or merged by hand, is wrong;"
+    " `coopery lock FILE --update NAME` chooses it anew"
+)
 _LIBRARY: Final = re.compile(r"(lib/python\d+\.\d+t?)/.*\.py")
 _SCRIPT: Final = re.compile(r"bin/\.[^/]+-(pre-link|post-link|pre-unlink)\.sh")
 _ACTIVATE: Final = re.compile(r"etc/conda/(de)?activate\.d/[^/]+\.sh")
@@ -28,6 +33,9 @@ class Summary:
     """A package in short.
 
     Attributes:
+        name: what it calls itself, in lower case.
+        version: and its version.
+        build: and its build string.
         depends: names of what it depends on, sorted; virtual packages too.
         noarch: ``python``, ``generic`` or empty.
         site_packages: of a Python that says where its packages go, ``lib/python3.13t/site-packages``; else empty.
@@ -37,6 +45,9 @@ class Summary:
         variables: JSON files with environment variables.
     """
 
+    name: str
+    version: str
+    build: str
     depends: tuple[str, ...] = ()
     noarch: str = ""
     site_packages: str = ""
@@ -45,19 +56,30 @@ class Summary:
     activate: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
 
+    def check(self, artifact: Artifact) -> None:
+        """See that the package is what the lock says: in every build, so that no cache hides a lock that is untrue.
 
-def summarize(package: Package, artifact: Artifact) -> Summary:
+        Raises:
+            PackageError: it is another.
+        """
+        said = (self.name, self.version, self.build)
+        if said != (artifact.name, artifact.version, artifact.build):
+            message = f"says of itself that it is {'-'.join(said)}, and is locked as {artifact}"
+            raise PackageError(artifact.file_name, message, remedy=_REMEDY)
+
+
+def summarize(package: Package) -> Summary:
     """Read the package itself.
 
     Raises:
-        PackageError: damaged, hostile, or another package than the lock says.
+        PackageError: damaged or hostile.
     """
     index = package.index()
-    said = (index["name"].lower(), index["version"], index["build"])
-    if said != (artifact.name, artifact.version, artifact.build):
-        raise package.error(f"says of itself that it is {'-'.join(said)}, but was indexed as another package")
     files = [row.path for row in package.rows()]
     return Summary(
+        name=index["name"].lower(),
+        version=index["version"],
+        build=index["build"],
         depends=_names(package, index.get("depends") or []),
         noarch=_noarch(index),
         site_packages=index.get("python_site_packages_path") or "",

@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from typing import BinaryIO, Final, cast
 
 from installer.sources import WheelContentElement, WheelSource
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
-from packaging.version import InvalidVersion, Version
 
 from coopery.errors import PackageError
 from coopery.lock import Artifact
 from coopery_pip import entry_points, record
 from coopery_pip.archive import MAX_TEXT, Archive
 from coopery_pip.entry_points import Command
+from coopery_pip.identity import check_dist_info, check_file_name
 from coopery_pip.record import Stated
 
 _NOT_TAKEN: Final = (record.NAME, *record.SIGNATURES, "INSTALLER", "REQUESTED", "direct_url.json")
@@ -116,14 +115,8 @@ class Source(WheelSource):
         return PackageError(self._artifact.file_name, message, remedy=remedy)
 
     def _check(self) -> None:
-        asked = (canonicalize_name(self._artifact.name), _version(self._artifact.version))
-        try:
-            name, version, _, _ = parse_wheel_filename(self._artifact.file_name)
-        except InvalidWheelFilename as exc:
-            raise self.error(f"is not the file name of a wheel: {exc}") from exc
-        inside, _, said = self._dist_info.removesuffix(".dist-info").partition("-")
-        if {(name, version), (canonicalize_name(inside), _version(said))} != {asked}:
-            raise self.error(f"holds {self._dist_info!r}, and is locked as {self._artifact}")
+        check_file_name(self._artifact)
+        check_dist_info(self._artifact, self._dist_info)
         for member in self._by_name:
             if member.startswith(f"{self._data}/") and member.count("/") < 2:
                 raise self.error(f"{member!r} is in none of the folders that a wheel may have there")
@@ -142,10 +135,3 @@ class Source(WheelSource):
         if "__pycache__" in folder.split("/"):
             return False
         return not (name.endswith(".pyc") and name.removesuffix("c") in self._by_name)
-
-
-def _version(text: str) -> Version | None:
-    try:
-        return Version(text.replace("_", "+", 1))
-    except InvalidVersion:
-        return None

@@ -16,6 +16,7 @@ from coopery.lock import Artifact
 from coopery.materializer import Configuration
 from coopery.target import Provided, Resolved
 from coopery_pip import venv
+from coopery_pip.identity import check_file_name
 from coopery_pip.installed import Compile, Installed, direct_url, direct_url_document
 from coopery_pip.layout import Layout, layout
 from coopery_pip.unpacked import UnpackedWheels
@@ -43,6 +44,8 @@ def trees(
         BaseError: there is no Python, or its exact version cannot be told.
         StoreFull, CacheError: the disk refused.
     """
+    for artifact, _ in wheels:
+        check_file_name(artifact)
     kept = UnpackedWheels(workshop.home / "wheels", workshop.staging)
     made = [venv.tree(target, RECIPE)] if venv.is_needed(provided) else []
     where = layout(target, provided)

@@ -27,6 +27,7 @@ from coopery.folders import adopt_folder, scratch, set_aside
 from coopery.lock import Artifact
 from coopery_pip.archive import opened
 from coopery_pip.entry_points import Command
+from coopery_pip.identity import check_dist_info
 from coopery_pip.record import Stated, encoded
 from coopery_pip.source import Source
 
@@ -105,7 +106,9 @@ class UnpackedWheels:
             StoreFull, CacheError: the disk refused.
         """
         with self._locks.setdefault(artifact.sha256, threading.Lock()):
-            return _load(self.root / artifact.sha256) or self._unpack(artifact, wheel)
+            found = _load(self.root / artifact.sha256) or self._unpack(artifact, wheel)
+        check_dist_info(artifact, found.dist_info)
+        return found
 
     def checked(self, artifact: Artifact, wheel: Path) -> Unpacked:
         """The same, every file compared with its hash; what was damaged is unpacked again. Raises as `listed`."""
