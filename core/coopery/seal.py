@@ -25,7 +25,7 @@ from coopery.definition import (
     Step,
 )
 from coopery.digest import Digest
-from coopery.errors import DefinitionError, IntegrityError, Problem
+from coopery.errors import DefinitionError, IntegrityError, Problem, UsageError
 from coopery.sealed import Sealed, SealedBase, SealedLinks, SealedStep
 
 if TYPE_CHECKING:
@@ -39,7 +39,10 @@ def seal(environment: Environment) -> Sealed:
         DefinitionError: something is missing, unreadable, of a kind that cannot be copied, or outside the
             definition's folder; every such mistake, with its field path.
         IntegrityError: something changed while it was read.
+        UsageError: it is no definition, but perhaps the path of one.
     """
+    if not isinstance(environment, Environment):
+        raise _no_definition(environment)
     environment = canonical(environment)
     problems: list[Problem] = []
     base = _seal_base(environment.base, environment, problems)
@@ -48,6 +51,11 @@ def seal(environment: Environment) -> Sealed:
     if problems:
         raise DefinitionError(problems)
     return Sealed(environment, base, tuple(steps), links)
+
+
+def _no_definition(found: object) -> UsageError:
+    how = "Environment.from_dict" if isinstance(found, dict) else "Environment.load"
+    return UsageError(f"expected an Environment, found {type(found).__name__}", remedy=f"{how} makes one")
 
 
 def recheck(sealed: SealedStep | SealedBase | SealedLinks) -> tuple[Node, ...]:

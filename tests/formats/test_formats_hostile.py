@@ -6,6 +6,7 @@ import os
 import resource
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -63,6 +64,24 @@ def test_a_file_in_no_form(problems: Problems) -> None:
     assert problems("notes.txt", "hello\n") == [
         "notes.txt: $: expected a lock file (pixi, conda-lock, explicit, pylock, requirements), found something else"
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("uv.lock", "version = 1\n", "uv export --format pylock.toml"),
+        ("poetry.lock", '[metadata]\nlock-version = "2.0"\n', "poetry export"),
+        ("deep/Pipfile.lock", '{"_meta": {}}\n', "pipenv requirements --hash"),
+        ("environment.lock", "# ours\nlock-file: coopery.lock-file.v1\n", "coopery build --lock FILE"),
+        ("environment.yml", "channels: [a]\ndependencies: [b]\n", "not which exact packages"),
+        ("requirements.txt", "six==1.16.0\nuvicorn[standard] >= 0.3\n", "--generate-hashes"),
+    ],
+)
+def test_a_file_in_no_form_that_people_try(problems: Problems, name: str, text: str, words: str) -> None:
+    Path(name).parent.mkdir(exist_ok=True)
+    (problem,) = problems(name, text)
+    assert "found something else (" in problem
+    assert words in problem
 
 
 @pytest.mark.parametrize(

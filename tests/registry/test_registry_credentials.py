@@ -224,10 +224,13 @@ def test_a_helper_that_fails(helpers: Path, body: str, said: str) -> None:
 def test_a_helper_that_is_not_there(tmp_path: Path, helpers: Path) -> None:
     told: list[Event] = []
     write(tmp_path / "config.json", {"credsStore": "desktop", "auths": {"r.example": auth("me", "pw")}})
-    found = Credentials(environment(tmp_path), emit=told.append).find("r.example")
+    logins = Credentials(environment(tmp_path), emit=told.append)
+    found = logins.find("r.example")
     assert found is not None
     assert found.user == "me"
-    assert [event.message for event in told if isinstance(event, Warned)] != []
+    assert logins.find("b.example") is None
+    (warning,) = [event.message for event in told if isinstance(event, Warned)]
+    assert "docker-credential-desktop is not installed" in warning
     write(tmp_path / "config.json", {"credHelpers": {"r.example": "ecr-login"}})
     with pytest.raises(UsageError, match="cannot be started"):
         find(tmp_path, "r.example")

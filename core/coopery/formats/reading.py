@@ -11,6 +11,7 @@ from coopery.errors import LockFileError, Problem
 from coopery.formats import conda_lock, explicit, pixi, pylock, requirements
 from coopery.formats.fields import text_of
 from coopery.formats.imported import Imported, Wanted
+from coopery.formats.strangers import is_stranger, way_out
 
 FORMATS: Final[Mapping[str, Callable[[str, str, Wanted], Imported]]] = {
     pixi.FORM: pixi.read,
@@ -48,12 +49,14 @@ def read(file: str | os.PathLike[str], wanted: Wanted, form: str = "") -> Import
     form = form or detect(shown, text)
     if form not in FORMATS:
         message = f"expected a lock file ({', '.join(FORMATS)}), found something else"
-        raise LockFileError([Problem("$", message, file=shown)])
+        raise LockFileError([Problem("$", message, file=shown, remedy=way_out(shown, text))])
     return FORMATS[form](text, shown, wanted)
 
 
 def detect(file: str, text: str) -> str:
     """The name of the format of *text*; empty where it is in none."""
+    if is_stranger(file):
+        return ""
     if _PYLOCK.fullmatch(os.path.basename(file)):
         return pylock.FORM
     return next((form for form, sign in _SIGNS if sign.search(text)), "")

@@ -33,6 +33,7 @@ class Credentials:
         self._lock = threading.Lock()
         self._files: tuple[AuthFile, ...] | None = None
         self._asked: dict[tuple[str, str], Credential | None] = {}
+        self._missed: set[str] = set()
 
     def find(self, host: str, repository: str = "") -> Credential | None:
         """The login for *repository* on *host*, ``host[:port]`` as references have it; None where there is none.
@@ -75,5 +76,10 @@ class Credentials:
         """Configurations travel between machines (a desktop's into a container) without the helper that they name."""
         if helper.is_installed(store):
             return True
-        self._emit(Warned(message=f"{file.path}: docker-credential-{store} is not installed; its logins are not used"))
+        with self._lock:
+            told = store in self._missed
+            self._missed.add(store)
+        if not told:
+            message = f"{file.path}: docker-credential-{store} is not installed; its logins are not used"
+            self._emit(Warned(message=message))
         return False
