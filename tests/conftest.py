@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,25 @@ settings.load_profile("coopery")
 for number in (signal.SIGINT, signal.SIGHUP):
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, signal.SIG_DFL)
+
+COMPILED = Path(__file__).parents[1] / "build" / "compiled"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Compile the tests once, also where Python is told to write no bytecode: that takes longer than to run most.
+
+    Then they are compiled into a folder of their own. Only for this process and this while: the tests and the programs
+    that they start see what the caller has set.
+    """
+    before = sys.dont_write_bytecode, sys.pycache_prefix
+    if sys.dont_write_bytecode:
+        sys.dont_write_bytecode, sys.pycache_prefix = False, str(COMPILED)
+    try:
+        return (yield)
+    finally:
+        sys.dont_write_bytecode, sys.pycache_prefix = before
+
 
 SHORT = {"channel": ("channel",), "network": ("debian",), "tools": ("skopeo", "umoci")}
 

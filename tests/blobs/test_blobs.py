@@ -149,6 +149,7 @@ def test_a_full_disk_at_each_offset_leaves_nothing(store, tmp_path, offset):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+@pytest.mark.processes
 def test_a_disk_that_is_really_full(tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -213,6 +214,7 @@ print("done", flush=True)
 
 
 @pytest.mark.parametrize("point", ["blob-open", "blob-write:kill:500", "blob-fsync", "blob-rename", "blob-dirsync"])
+@pytest.mark.processes
 def test_killed_at_each_point(store, tmp_path, point):
     fault = point if ":" in point else f"{point}:kill"
     done = subprocess.run(
@@ -277,6 +279,7 @@ def test_the_mode_of_a_blob_does_not_depend_on_the_umask(store, umask):
     assert store.path(DIGEST).stat().st_mode & 0o777 == 0o644
 
 
+@pytest.mark.processes
 def test_faults_are_off_unless_asked_for():
     code = "from coopery import faults; [faults.point(name) for name in faults.POINTS]; print('unharmed')"
     environ = {name: value for name, value in os.environ.items() if name != "COOPERY_FAULT"}

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from coopery_conda.rank import ranks
 
 SORT = Path(__file__).with_name("sort_order.py")
@@ -36,11 +38,13 @@ def graph(chance: random.Random, circles: bool) -> tuple[Graph, list[str]]:
     return found, [name for name in names if chance.random() < 0.3]
 
 
+@pytest.mark.processes
 def test_the_order_is_py_rattlers() -> None:
     graphs = [graph(random.Random(seed), circles=False) for seed in range(1500)]
     assert [order(*one) for one in graphs] == rattlers(graphs)
 
 
+@pytest.mark.processes
 def test_pip_and_python_need_each_other() -> None:
     circle: Graph = {"numpy": ["python"], "python": ["pip", "zlib"], "pip": ["python"], "zlib": []}
     assert [order(circle, ["pip"])] == rattlers([(circle, ["pip"])])

@@ -45,6 +45,7 @@ def test_python_of_other_pages_is_python(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", RUN, ids=name_of)
+@pytest.mark.processes
 def test_python_runs_in_the_order_of_the_page(page: Path, desk: Path) -> None:
     names: dict[str, Any] = {"__name__": "page", "MyStore": MyStore}
     for block in blocks(page, "python"):

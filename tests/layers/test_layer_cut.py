@@ -55,6 +55,7 @@ def test_the_order_of_entries_does_not_matter() -> None:
     assert len(tars) == 1
 
 
+@pytest.mark.processes
 def test_hard_links_stay_hard_links(tmp_path: Path) -> None:
     tar = tar_of(tree("p", file("z", b"content", 0o755), hardlink("a", "z"), hardlink("m", "a")))
     assert [(m.name, m.type, m.linkname) for m in read(tar).values()] == [

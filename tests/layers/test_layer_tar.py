@@ -118,6 +118,7 @@ def test_sizes_around_8_gib(size: int) -> None:
     assert (member.name, member.size) == ("big", size)
 
 
+@pytest.mark.processes
 def test_gnu_tar_reads_every_kind(tmp_path: Path) -> None:
     deep = "/".join(["long directory name"] * 12)
     tar = written(

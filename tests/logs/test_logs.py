@@ -219,6 +219,7 @@ def test_what_is_no_key_has_no_log(tmp_path, key):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.processes
 def test_a_killed_build_leaves_what_it_said(tmp_path):
     code = (
         "import os, signal, sys, pathlib; from coopery.logs import BuildLog\n"

@@ -19,6 +19,7 @@ from coopery import digest as _digest
 from coopery.blobs import BlobStore
 from coopery.image import Assembled, encode
 from coopery.layer import TAR, TAR_GZIP, TAR_ZSTD, Layer
+from coopery.oci.layout import write_layout
 
 Store = Callable[..., Layer]
 
@@ -117,3 +118,15 @@ def check_schema() -> Callable[[str, bytes], None]:
         Draft202012Validator(schemas[name], registry=registry).validate(json.loads(document))
 
     return check
+
+
+@pytest.fixture
+def ours(tmp_path: Path) -> BlobStore:
+    """A second blob store, empty: where bases are brought to."""
+    return BlobStore(tmp_path / "ours" / "images" / "blobs", tmp_path / "ours" / "staging")
+
+
+@pytest.fixture
+def layout(image: Assembled, blobs: BlobStore, tmp_path: Path) -> Path:
+    write_layout(image, blobs, tmp_path / "layout", "v1")
+    return tmp_path / "layout"

@@ -183,6 +183,7 @@ def _add_many(root: Path, staging: Path, number: int) -> None:
         layout.add(image, f"p{number}-t{turn}")
 
 
+@pytest.mark.processes
 def test_processes_that_add_at_once_lose_nothing(layout: Layout, image: Assembled, tmp_path: Path) -> None:
     layout.add(image, "seed")
     context = multiprocessing.get_context("fork")
@@ -257,6 +258,7 @@ def test_adding_again_repairs_damaged_documents(layout: Layout, image: Assembled
         assert layout.complete(image.image_id, entry.digest)
 
 
+@pytest.mark.processes
 def test_a_hit_imports_nothing_heavy() -> None:
     program = "import sys; import coopery.oci.layout; print(*sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -280,6 +282,7 @@ def test_a_full_disk_leaves_the_index_as_it_was(layout: Layout, store: Store, as
 
 
 @pytest.mark.parametrize("point", ["blob-rename:kill", "blob-dirsync:kill:2", "index-replace:kill"])
+@pytest.mark.processes
 def test_killed_while_adding_the_next_one_works(
     layout: Layout, store: Store, assemble: Assemble, tmp_path: Path, point: str
 ) -> None:

@@ -199,6 +199,7 @@ def test_the_root_is_the_folder_of_the_file(folder: Path):
     assert read.from_dict({"base": "scratch"}, root="sub").root == folder / "sub"
 
 
+@pytest.mark.processes
 def test_reading_imports_nothing_heavy(folder: Path):
     (folder / "env.yaml").write_text(BASE + "conda: {channels: [a], dependencies: [b]}\npip: [c>=1]\n")
     program = "import sys, json, coopery.read; coopery.read.load('env.yaml'); print(json.dumps(sorted(sys.modules)))"

@@ -65,6 +65,7 @@ SPECS = [
 ]
 
 
+@pytest.mark.processes
 def test_what_people_write_is_taken():
     """Every combination of the spellings above; rattler takes them too, so that the corpus itself is right."""
     chosen = random.Random(1).sample(SPECS, 4000)
@@ -72,6 +73,7 @@ def test_what_people_write_is_taken():
     assert [spec for spec, taken in zip(chosen, rattler_takes(chosen), strict=True) if not taken] == []
 
 
+@pytest.mark.processes
 def test_nothing_is_taken_that_rattler_refuses():
     tokens = [
         "numpy", "x", "1", "1.2", "1.2.3", "a", "rc1", "=", "==", ">=", "<", "<=", ">", "!=", "~=", ".*", "*", ",", "|",

@@ -33,6 +33,7 @@ def validator() -> jsonschema.Draft202012Validator:
     return jsonschema.Draft202012Validator(document)
 
 
+@pytest.mark.processes
 def test_the_shipped_file_is_what_the_module_prints():
     done = subprocess.run([sys.executable, "-m", "coopery.schema"], capture_output=True, check=True, timeout=60)
     assert schema.FILE.read_bytes() == done.stdout, "renew it: python -m coopery.schema > that file"
