@@ -173,16 +173,20 @@ def test_a_step_on_a_step_and_the_images_that_they_ran_on_go(
 def test_bytes_of_any_encoding_and_amount(
     backend: PodmanBackend, base: Snapshot, make: SimpleNamespace, session_shop: Workshop
 ) -> None:
-    count = 0
+    said: list[str] = []
 
     def note(event: Event) -> None:
-        nonlocal count
-        count += isinstance(event, Output)
+        if isinstance(event, Output):
+            said.append(event.line)
 
     backend = PodmanBackend(evolve(session_shop, emit=note))
-    step = make.step("echo '\\377\\376'; yes 0123456789012345678901234567890123456789012345678 | head -c 20000000")
+    much = "yes 0123456789012345678901234567890123456789012345678 | head -c 20000000"
+    step = make.step(f"echo '\\377\\376'; {much}; echo end")
     backend.run_step(base, step, KEY)
-    assert count == 400_001
+    assert said[-1] == "end"
+    left_out = next(int(line.split()[2]) for line in said if line.endswith("are left out)"))
+    assert 100_000 < len(said) < 110_000
+    assert sum(len(line) + 1 for line in said) + left_out > 20_000_000
 
 
 def test_a_step_that_hangs_is_ended_whole(base: Snapshot, make: SimpleNamespace, session_shop: Workshop) -> None:

@@ -62,8 +62,8 @@ class Transcript:
             if end.lost:
                 self._pass_on(f"(at least {end.lost} bytes are left out)")
             text = self._redact(end.text)  # whole secrets first: what begins the text may be a part of one
-            start = text.find("\n", self._redact.longest) + 1 if end.lost else 0
-            for line in text[start or self._redact.longest * bool(end.lost) :].removesuffix("\n").split("\n"):
+            text = text[self._redact.longest if end.lost else 0 :]
+            for line in text.removesuffix("\n").split("\n"):
                 self._whole(line)
 
     @property
