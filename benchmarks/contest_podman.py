@@ -64,4 +64,4 @@ def sides(folder: Path, installer: Path) -> Iterator[tuple[Rival, Ours]]:
         yield Rival(env, folder), Ours("podman", folder, env, lambda: forget(env))
     finally:
         tidy("buildah", "rmi", "--all", "--force", env=env)
-        tidy("umount", folder / "root" / "overlay")
+        tidy("umount", "--lazy", folder / "root" / "overlay")
