@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent import futures
 from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
 from functools import cache
@@ -103,14 +103,19 @@ def build_many(
 ) -> list[Built]:
     """See `coopery.build.Builder.build_many`."""
     listed = list(environments)
-    tasks: dict[str, Environment] = {}
     names: list[str | Exception] = []
-    for environment in listed:
-        name = _name(builder, environment, options)
-        names.append(name)
-        if isinstance(name, str):
-            tasks.setdefault(name, environment)
-    results = _run(builder, tasks, executor, options) if tasks else {}
+    seen: set[str] = set()
+
+    def tasks() -> Iterator[tuple[str, Environment]]:
+        """One by one, so that the first is at work while the next is looked at: its files are read for its key."""
+        for environment in listed:
+            name = _name(builder, environment, options)
+            names.append(name)
+            if isinstance(name, str) and name not in seen:
+                seen.add(name)
+                yield name, environment
+
+    results = _run(builder, tasks(), executor, options)
     return [
         Built(environment, *results[name]) if isinstance(name, str) else Built(environment, None, name)
         for environment, name in zip(listed, names, strict=True)
@@ -127,11 +132,10 @@ def _name(builder: Builder, environment: Environment, options: Options) -> str |
 
 
 _Result = tuple["Image | None", "Exception | None"]
+_Tasks = Iterator[tuple[str, "Environment"]]
 
 
-def _run(
-    builder: Builder, tasks: dict[str, Environment], executor: Executor | None, options: Options
-) -> dict[str, _Result]:
+def _run(builder: Builder, tasks: _Tasks, executor: Executor | None, options: Options) -> dict[str, _Result]:
     if executor is None:
         with _threads() as own:
             return _gather(builder, tasks, _Here(builder, own, options))
@@ -149,19 +153,19 @@ def _shares_memory(executor: Executor) -> bool:
     return isinstance(executor, ThreadPoolExecutor) and not isinstance(executor, interpreters)
 
 
-def _gather(builder: Builder, tasks: dict[str, Environment], hand_out: _Here | _Elsewhere) -> dict[str, _Result]:
+def _gather(builder: Builder, tasks: _Tasks, hand_out: _Here | _Elsewhere) -> dict[str, _Result]:
     """Hand out all tasks, and again those whose worker went away; at last those are built here."""
     results: dict[str, _Result] = {}
-    left, problem = dict(tasks), None
-    for _ in range(_TRIES):
+    left: dict[str, Environment] = {}
+    for number in range(_TRIES):
         started: dict[str, Future[_Result]] = {}
+        refused = None
         try:
-            for name, environment in left.items():
-                started[name] = hand_out(environment)
-        except Exception as exc:  # a pool that lost a process takes nothing any more
-            problem = exc
-        try:
-            problem = _collect(started, results) or problem
+            for name, environment in tasks if not number else tuple(left.items()):
+                left[name] = environment
+                if refused is None:
+                    refused = _start(started, name, environment, hand_out)
+            problem = _collect(started, results) or refused
         except BaseException:  # Ctrl-C: what has not begun need not
             for future in started.values():
                 future.cancel()
@@ -175,6 +179,17 @@ def _gather(builder: Builder, tasks: dict[str, Environment], hand_out: _Here | _
         here = _Here(builder, own, hand_out.options)
         _collect({name: here(environment) for name, environment in left.items()}, results)
     return results
+
+
+def _start(
+    started: dict[str, Future[_Result]], name: str, environment: Environment, hand_out: _Here | _Elsewhere
+) -> Exception | None:
+    """Hand out one task. Returns why it was not taken: a pool that lost a process takes nothing any more."""
+    try:
+        started[name] = hand_out(environment)
+    except Exception as exc:
+        return exc
+    return None
 
 
 def _collect(started: dict[str, Future[_Result]], results: dict[str, _Result]) -> Exception | None:
