@@ -300,6 +300,24 @@ def test_a_secret_where_the_end_begins_is_masked(between: str) -> None:
             assert not [part for part in range(len(SECRET) - 3) if SECRET[part : part + 4] in said]
 
 
+@pytest.mark.parametrize("more", [0, 10_000])
+def test_a_secret_across_the_bound_is_masked(more: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(transcript_module, "_MOST_TEXT", 10)
+        patch.setattr(transcript_module, "_KEPT", 100)
+        for cut in range(1, len(SECRET)):
+            events: list[Event] = []
+            shop: Any = SimpleNamespace(emit=events.append, secrets={"a": SECRET.encode()})
+            transcript = running.Transcript(shop)
+            transcript.feed(f"first line\nand {SECRET[:cut]}".encode())
+            transcript.feed(f"{SECRET[cut:]} more{'x' * more}\nlast\n".encode())
+            transcript.close()
+            said = printed(events)
+            assert (said[0], said[-1]) == ("first line", "last")
+            assert ("and *** more" in said) is (more == 0)
+            assert not [part for part in range(len(SECRET) - 3) if SECRET[part : part + 4] in "".join(said)]
+
+
 def test_the_tail_is_the_last_lines(workshop: Workshop) -> None:
     transcript = running.Transcript(workshop)
     transcript.feed(b"".join(b"%d\n" % number for number in range(1000)))

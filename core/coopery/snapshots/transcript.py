@@ -44,14 +44,13 @@ class Transcript:
         apart here.
         """
         if self._ends is not None:
-            self._ends.setdefault(stream, _End(4 * self._redact.longest)).add(data)
+            self._end(self._ends, stream).add(data)
             return
         decoder = self._decoders.get(stream) or codecs.getincrementaldecoder("utf-8")("replace")
         self._decoders[stream] = decoder
         self._take(decoder.decode(data), stream)
         if self._lines >= _MOST_LINES or self._text >= _MOST_TEXT:
-            self._flush()
-            self._ends = {}
+            self._ends = self._begun()
             self._pass_on(f"(this step has printed {self._lines} lines: of what follows only the end is kept)")
 
     def close(self) -> None:
@@ -59,6 +58,8 @@ class Transcript:
         self._flush()
         ends, self._ends = self._ends or {}, None
         for end in ends.values():
+            if not end.text:
+                continue
             if end.lost:
                 self._pass_on(f"(at least {end.lost} bytes are left out)")
             text = self._redact(end.text)  # whole secrets first: what begins the text may be a part of one
@@ -71,6 +72,17 @@ class Transcript:
         """The last lines; where they are very long, their end: an error is read by people, the log has it all."""
         text = "\n".join(self._tail)
         return text if len(text) <= _LONGEST_TAIL else f"… {text[-_LONGEST_TAIL:]}"
+
+    def _begun(self) -> dict[int, _End]:
+        """What each stream has begun and not ended is no line yet: a secret may go on in what follows."""
+        ends: dict[int, _End] = {}
+        for stream, decoder in self._decoders.items():
+            self._end(ends, stream).add(self._rests.pop(stream, "").encode() + decoder.getstate()[0])
+        self._decoders.clear()
+        return ends
+
+    def _end(self, ends: dict[int, _End], stream: int) -> _End:
+        return ends.setdefault(stream, _End(4 * self._redact.longest))
 
     def _flush(self) -> None:
         for stream, decoder in self._decoders.items():
