@@ -148,10 +148,12 @@ class Plugins:
 
         That another plugin has the name too is found when all are asked, as each build that makes something does.
         """
+        if kind in self._found or self._modules:
+            return None
         hook, attribute = _HOOKS[kind]
         known = getattr(self._manager.hook, hook).get_hookimpls()
         called = [one for one in known if one.plugin_name.endswith(f":{name}")]
-        if kind in self._found or self._modules or len(called) != 1:
+        if len(called) != 1:
             return None
         thing = called[0].function()
         distribution, version = self._origins[called[0].plugin_name]
