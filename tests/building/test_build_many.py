@@ -53,6 +53,15 @@ def test_nothing_is_nothing(machine):
     assert machine().build_many([]) == []
 
 
+def test_where_nothing_can_be_built_nobody_is_asked(machine, tmp_path):
+    """Nor is the builder described, which this one could not be."""
+    wrong = Environment.from_dict({"base": "scratch", "steps": [{"copy": "absent", "to": "/"}]}, tmp_path)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
+        assert machine().build_many([], executor) == []
+        (result,) = machine().build_many([wrong], executor)
+    assert isinstance(result.error, DefinitionError)
+
+
 def test_threads_of_the_caller_share_its_builder(machine, define):
     with ThreadPoolExecutor(4) as pool:
         results = machine(on_event=lambda _event: None).build_many([define(n) for n in range(8)], pool)

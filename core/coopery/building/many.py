@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from concurrent import futures
 from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -115,7 +116,9 @@ def build_many(
                 seen.add(name)
                 yield name, environment
 
-    results = _run(builder, tasks(), executor, options)
+    handed = tasks()
+    first = next(handed, None)
+    results = _run(builder, chain((first,), handed), executor, options) if first is not None else {}
     return [
         Built(environment, *results[name]) if isinstance(name, str) else Built(environment, None, name)
         for environment, name in zip(listed, names, strict=True)
