@@ -5,15 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from coopery import sharing
-from coopery.bytecode import interpreter
-from coopery.bytecode.compiler import Compiler
-from coopery.bytecode.python import Python
-from coopery.bytecode.runtime import Closure, Runtime
-from coopery.bytecode.store import key_of
 from coopery.errors import BuildError, PackageError
-from coopery.folders import adopt_folder, scratch
+
+if TYPE_CHECKING:
+    from coopery.bytecode.compiler import Compiler
+    from coopery.bytecode.python import Python
+    from coopery.bytecode.runtime import Closure, Runtime
 
 
 class Compilers:
@@ -45,6 +45,8 @@ class Compilers:
         Raises:
             PackageError: there is none.
         """
+        from coopery.bytecode.compiler import Compiler
+
         with self._lock:
             if python.version not in self._made:
                 empty = self._root / "empty"
@@ -60,6 +62,8 @@ class Compilers:
             compiler.close()
 
     def _find(self, python: Python) -> tuple[str, ...]:
+        from coopery.bytecode import interpreter
+
         for look in (interpreter.running, interpreter.installed):
             if (found := look(python)) is not None:
                 return found
@@ -83,6 +87,10 @@ class Compilers:
                 trouble.append(str(exc))
 
     def _lay_out(self, runtime: Runtime) -> Path:
+        from coopery.bytecode import interpreter
+        from coopery.bytecode.store import key_of
+        from coopery.folders import adopt_folder, scratch
+
         folder = self._root / key_of(*runtime.identity)
         if not folder.is_dir():
             with scratch(self._staging, "python") as made:
