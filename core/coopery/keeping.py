@@ -66,7 +66,7 @@ def log_of(builder: Builder, key: str) -> str | None:
 def tell_promise(builder: Builder) -> None:
     """Say once what a store without compare-and-set promises instead, where no leases make up for it."""
     promise = builder.cache.abilities.promise
-    if promise and "promise" not in builder.told and builder.leases is None:
+    if promise and "promise" not in builder.told and builder.leasing.agreed is None:
         builder.told.add("promise")
         builder.emit(Warned(message=f"{builder.cache!r}: {promise}; name leases (--leases redis://…) to build once"))
 

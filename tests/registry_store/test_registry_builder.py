@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ import jar_machines
 from coopery import Builder, Environment
 from coopery.engines.doctor import Finding
 from coopery.engines.stores import stores
-from coopery.events import Event, StageFinished, Warned
+from coopery.events import BuildStarted, Event, StageFinished, Warned
 from coopery.oci import document
 from coopery.stores import attaching
 from jar_machines import Machines
@@ -126,6 +128,37 @@ def test_leases_that_are_elsewhere(machines, environment, tmp_path):
     assert builder.leases is not None
     assert not builder.build(environment).hit
     assert (tmp_path / "leases-leases.sqlite").exists()
+
+
+def test_who_shares_a_folder_builds_once_though_nobody_named_leases(machines, environment, fake, tmp_path):
+    """As processes of one machine do: a registry has no leases, and theirs are in the cache folder then."""
+    events: list[Event] = []
+    builders = [machines("a", events) for _ in range(6)]
+    gate = threading.Barrier(len(builders))
+
+    def build(builder: Builder) -> str:
+        gate.wait()
+        return builder.build(environment).id
+
+    with ThreadPoolExecutor(len(builders)) as pool:
+        images = set(pool.map(build, builders))
+    assert len(images) == 1
+    assert [type(event) for event in events].count(BuildStarted) == 1
+    assert builders[0].leasing.agreed is None, "other machines know nothing of it, which doctor and builds say"
+
+
+def test_leases_of_a_folder_are_apart_for_each_store(machines):
+    """Who waits for a builder with another store of records would be told how that ended, and find nothing."""
+    first, second = machines("a").leases, machines("a", options="?namespace=other").leases
+    assert first is not None
+    assert second is not None
+    held = first.acquire("name", "first", 60.0).lease
+    assert held is not None
+    other = second.acquire("name", "second", 60.0).lease
+    assert other is not None
+    same = machines("a").leases
+    assert same is not None
+    assert same.acquire("name", "third", 60.0).holder == "first"
 
 
 def test_what_it_promises_is_told_once(machines, environment):

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 from attrs import evolve
 
+from coopery.building.leasing import Leasing
 from coopery.cancel import Cancel
-from coopery.errors import CacheError, UsageError
+from coopery.errors import CacheError
 from coopery.events import Event, Hit, Warned
 from coopery.flights.together import Together
 from coopery.home import Home
@@ -85,8 +86,8 @@ class Parts:
         self._plugins = plugins
         self._store = cache or self.settings.cache
         self._cache: Cache | None = None
-        self._leases = leases if leases is not None else self.settings.leases or None
-        self._leasing: Cache | None = None
+        named = leases if leases is not None else self.settings.leases or None
+        self.leasing = Leasing(named, lambda: self.cache, self._open)
         self._place: Place | None = None
         self.together = Together()
         self._making = threading.RLock()
@@ -105,9 +106,10 @@ class Parts:
             asking[1].close()
         if self._cache is not None and isinstance(self._store, str):
             self._cache.close()
-        if self._leasing is not None:
-            self._leasing.close()
-        self._cache = self._leasing = None
+        self.leasing.close()
+        for other in self._others.values():
+            other.close()
+        self._cache = None
 
     @property
     def cache(self) -> Cache:
@@ -120,24 +122,12 @@ class Parts:
 
     @property
     def leases(self) -> Leases | None:
-        """Where it is agreed who builds; None where the store of records has no leases, and no other one was named.
+        """Where it is agreed who builds (`coopery.building.leasing.Leasing.leases`).
 
         Raises:
             UsageError: the store that was named has none.
         """
-        from coopery.stores import leases_of
-
-        if self._leases is None:
-            return leases_of(self.cache)
-        if not isinstance(self._leases, str):
-            return self._leases
-        with self._making:
-            if self._leasing is None:
-                self._leasing = self._open(self._leases)
-            found = leases_of(self._leasing)
-        if found is None:
-            raise UsageError(f"{self._leasing!r} has no leases", remedy="name sqlite:, directory: or redis: for them")
-        return found
+        return self.leasing.leases
 
     @property
     def plugins_loaded(self) -> Plugins:
@@ -211,7 +201,7 @@ class Parts:
                     plugins=self.plugins_loaded,
                     secrets=self.secrets,
                     step_seconds=self.step_seconds,
-                    leases=self.leases,
+                    leases=self.leasing.agreed,
                     lease_seconds=self.lease_seconds,
                 )
             return self._others[backend]

@@ -32,9 +32,10 @@ def _records(builder: Builder) -> tuple[str, ...]:
 
 
 def _leases(builder: Builder) -> tuple[str, ...]:
-    leases = builder.leases
+    leases = builder.leasing.agreed
     if leases is None:
-        return (f"none: {builder.cache!r} has none, and no other store is named: several machines may build one key",)
+        why = f"{builder.cache!r} has none, and no other store is named"
+        return (f"of this cache folder alone: {why}, so that several machines may build one key",)
     leases.outcome(_NOBODY, 0)
     here: object = builder.cache
     return ("in the store of records",) if leases is here else (repr(leases),)
