@@ -7,6 +7,7 @@ import os
 import pickle
 import pkgutil
 import signal
+import weakref
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 
@@ -15,7 +16,8 @@ import pytest
 
 import coopery
 from coopery import Builder, Environment
-from coopery.building.many import Built, describe
+from coopery.building.description import describe
+from coopery.building.many import Built
 from coopery.errors import CooperyError, DefinitionError, Problem, StepFailed, UsageError
 from coopery.events import Warned
 from coopery.stores.sqlite import SqliteCache
@@ -67,6 +69,30 @@ def test_threads_of_the_caller_share_its_builder(machine, define):
         results = machine(on_event=lambda _event: None).build_many([define(n) for n in range(8)], pool)
     assert all(result.image for result in results)
     assert farm.noted("build") == 8
+
+
+def test_what_is_done_is_let_go(plain, define):
+    """An executor may keep a result for as long as anybody has its future; Dask then makes it again if it is lost."""
+
+    class Watched(Executor):
+        """Runs each task at once, and counts whose futures are still held."""
+
+        def __init__(self) -> None:
+            self.futures: weakref.WeakSet[Future[object]] = weakref.WeakSet()
+            self.held: list[int] = []
+
+        def submit(self, function, /, *args, **options):
+            self.held.append(len(self.futures))
+            future: Future[object] = Future()
+            future.set_result(function(*args, **options))
+            self.futures.add(future)
+            return future
+
+    executor = Watched()
+    results = plain.build_many([define(number) for number in range(4)], executor)
+    assert all(result.image for result in results)
+    assert executor.held == [0, 0, 0, 0]
+    assert not executor.futures
 
 
 @pytest.mark.processes

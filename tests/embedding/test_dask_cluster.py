@@ -66,7 +66,6 @@ def test_each_definition_is_built_once_though_a_worker_dies(cluster, records, tm
     assert len({image.id for image in images}) == count
     assert {image.generation for image in images} == {1}
     assert sorted(details.key for details in recorded) == sorted(image.key for image in images)
-    # What the killed one had done is asked for again, since Dask keeps results on workers, and fetched from its folder.
     built = sum("base: started" in log.read_text() for log in tmp_path.glob("worker-*/logs/*/*.log"))
     assert built - count in (0, 1), "only what the killed one was at is built a second time"
     work = sum(dict(image.made.seconds).get("total", 0.0) for image in images)

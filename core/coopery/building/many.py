@@ -14,21 +14,21 @@ from concurrent import futures
 from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
 from functools import cache
 from itertools import chain
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Final, Self
 
 from attrs import frozen
 
 from coopery import failure
 from coopery.building import wanted
-from coopery.errors import BuildError, CooperyError, UsageError
+from coopery.building.description import Description, describe
+from coopery.errors import BuildError, CooperyError
 from coopery.events import Warned
 
 if TYPE_CHECKING:
     from coopery.build import Builder
     from coopery.definition import Environment
     from coopery.image import Image
-    from coopery.settings import Settings
 
 _TRIES: Final = 3
 """How often a task is handed out whose worker goes away: the first time, and twice more."""
@@ -57,37 +57,6 @@ class Built:
         if self.image is not None:
             return self.image
         raise self.error or BuildError("nothing was built")
-
-
-@frozen
-class Description:
-    """A builder in words, such that another process, perhaps on another machine, makes one like it.
-
-    What the caller did not state is read there: settings from that machine's files and environment. The store of
-    records is stated always, since it is what all have in common.
-    """
-
-    cache: str
-    leases: str | None
-    backend: str | None
-    home: Path | None
-    settings: Settings | None
-    step_seconds: float
-    lease_seconds: float
-
-    def make(self) -> Builder:
-        """A builder like the one that is described."""
-        from coopery.build import Builder
-
-        return Builder(
-            cache=self.cache,
-            leases=self.leases,
-            backend=self.backend,
-            home=self.home,
-            settings=self.settings,
-            step_seconds=self.step_seconds,
-            lease_seconds=self.lease_seconds,
-        )
 
 
 @frozen
@@ -161,49 +130,73 @@ def _gather(builder: Builder, tasks: _Tasks, hand_out: _Here | _Elsewhere) -> di
     results: dict[str, _Result] = {}
     left: dict[str, Environment] = {}
     for number in range(_TRIES):
-        started: dict[str, Future[_Result]] = {}
-        refused = None
-        try:
+        handed = _Handed(hand_out, results)
+        with handed:
             for name, environment in tasks if not number else tuple(left.items()):
                 left[name] = environment
-                if refused is None:
-                    refused = _start(started, name, environment, hand_out)
-            problem = _collect(started, results) or refused
-        except BaseException:  # Ctrl-C: what has not begun need not
-            for future in started.values():
-                future.cancel()
-            raise
+                handed.add(name, environment)
+            handed.wait()
         left = {name: environment for name, environment in left.items() if name not in results}
         if not left:
             return results
-    message = f"{len(left)} definitions are built in this process, since workers went away: {problem!r}"
+    message = f"{len(left)} definitions are built in this process, since workers went away: {handed.problem!r}"
     builder.emit(Warned(message=message))
-    with _threads() as own:
-        here = _Here(builder, own, hand_out.options)
-        _collect({name: here(environment) for name, environment in left.items()}, results)
+    with _threads() as own, _Handed(_Here(builder, own, hand_out.options), results) as handed:
+        for name, environment in left.items():
+            handed.add(name, environment)
+        handed.wait()
     return results
 
 
-def _start(
-    started: dict[str, Future[_Result]], name: str, environment: Environment, hand_out: _Here | _Elsewhere
-) -> Exception | None:
-    """Hand out one task. Returns why it was not taken: a pool that lost a process takes nothing any more."""
-    try:
-        started[name] = hand_out(environment)
-    except Exception as exc:
-        return exc
-    return None
+class _Handed:
+    """Tasks that were handed out. Each future is let go once it is done, and with it what an executor keeps for it.
 
+    Dask for one keeps a result with the worker that made it for as long as anybody has its future, and makes it again
+    when that worker dies.
 
-def _collect(started: dict[str, Future[_Result]], results: dict[str, _Result]) -> Exception | None:
-    """Wait for all; what came goes into *results*. Returns what went wrong with workers, not with builds."""
-    problem: Exception | None = None
-    for name, future in started.items():
+    Attributes:
+        problem: what went wrong with a worker, not with a build; None: nothing.
+    """
+
+    def __init__(self, hand_out: _Here | _Elsewhere, results: dict[str, _Result]) -> None:
+        self.problem: Exception | None = None
+        self._hand_out, self._results = hand_out, results
+        self._futures: dict[str, Future[_Result]] = {}
+        self._done: SimpleQueue[str] = SimpleQueue()
+        self._refused = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_exc: object) -> None:
+        for future in self._futures.values() if kind else ():  # Ctrl-C: what has not begun need not
+            future.cancel()
+
+    def add(self, name: str, environment: Environment) -> None:
+        """Hand out one task, unless one was refused before: a pool that lost a process takes nothing any more."""
+        if self._refused:
+            return
         try:
-            results[name] = future.result()
+            future = self._hand_out(environment)
+        except Exception as exc:
+            self._refused, self.problem = True, exc
+            return
+        self._futures[name] = future
+        future.add_done_callback(lambda _future: self._done.put(name))
+        while not self._done.empty():
+            self._take()
+
+    def wait(self) -> None:
+        """Until all that was handed out is done."""
+        while self._futures:
+            self._take()
+
+    def _take(self) -> None:
+        name = self._done.get()
+        try:
+            self._results[name] = self._futures.pop(name).result()
         except (CancelledError, Exception) as exc:
-            problem = exc if isinstance(exc, Exception) else RuntimeError("cancelled")
-    return problem
+            self.problem = exc if isinstance(exc, Exception) else RuntimeError("cancelled")
 
 
 @frozen
@@ -258,29 +251,3 @@ def _portable(error: Exception) -> Exception:
     except Exception:
         return failure.restore(failure.describe(error))
     return error
-
-
-def describe(builder: Builder) -> Description:
-    """*builder* in words.
-
-    Raises:
-        UsageError: something was handed to it that means nothing in another process; names all of them.
-    """
-    given = builder.given
-    wrong = [name for name in ("on_event", "plugins", "secrets") if given[name]]
-    wrong += [name for name in ("cache", "leases") if given[name] and not isinstance(given[name], str)]
-    if wrong:
-        words = ", ".join(wrong)
-        raise UsageError(
-            f"a builder that was given {words} cannot be described to another process",
-            remedy="name stores by URL, and leave the rest out; or build in threads: executor=None",
-        )
-    return Description(
-        cache=given["cache"] or builder.settings.cache,
-        leases=given["leases"] or builder.settings.leases or None,
-        backend=given["backend"],
-        home=builder.settings.home if given["home"] is not None else None,
-        settings=given["settings"],
-        step_seconds=builder.step_seconds,
-        lease_seconds=builder.lease_seconds,
-    )
