@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import floor
 from contest import Ours, at_once, call, changed, seconds, tidy
 from prepared import INSTALLER, PREFIX, REPOSITORY, Case
 
@@ -55,7 +56,12 @@ class Rival:
 
     def clear(self) -> None:
         """All that the daemon has, but the installer, which is no part of what is measured."""
-        forget(self._argv[0], self._env)
+        forget(self.program, self._env)
+
+    @property
+    def program(self) -> str:
+        """The command line."""
+        return self._argv[0]
 
     def context(self, case: Case) -> Path:
         folder = self._folder / f"context-{case.name}"
@@ -144,6 +150,21 @@ with Builder(home=sys.argv[1], backend="docker") as builder:
         seconds.append(time.perf_counter() - started)
 print(sorted(seconds)[100])
 """
+
+
+IMAGE = """
+import sys
+from coopery import Builder, Environment
+with Builder(home=sys.argv[1], backend="docker") as builder:
+    print(builder.build(Environment.load(sys.argv[2])).id)
+"""
+
+
+def imports(rival: Rival, ours: Ours, case: Case) -> dict[str, float]:
+    """Seconds that the daemon takes to import what ours made, with nothing of ours around it. Empties the daemon."""
+    image = call(sys.executable, "-c", IMAGE, ours.home, case.definition, env={**os.environ, **ours.env}).strip()
+    many, one = floor.imports(ours.home, image, rival.program, ours.env, rival.clear)
+    return {"its import alone": many, "the same as one layer": one}
 
 
 def hits(rival: Rival, ours: Ours, case: Case) -> dict[str, tuple[float, float]]:
