@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cached_property
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -17,6 +16,7 @@ import pluggy
 from attrs import frozen
 
 from coopery import hookspecs
+from coopery.entries import Entry, entries
 from coopery.errors import PluginError
 from coopery.shelf import Shelf, shelves_of
 
@@ -190,7 +190,7 @@ class Plugins:
         for name, module in self._modules:
             self._origins[name] = (name, "")
             manager.register(module, name)
-        for entry in entry_points(group=GROUP) if self._discover else ():
+        for entry in entries(GROUP) if self._discover else ():
             self._register(manager, entry)
         try:
             manager.check_pending()
@@ -203,22 +203,21 @@ class Plugins:
     def _origins(self) -> dict[str, tuple[str, str]]:
         return {}
 
-    def _register(self, manager: pluggy.PluginManager, entry: EntryPoint) -> None:
-        distribution, version = (entry.dist.name, entry.dist.version) if entry.dist else (entry.name, "")
-        name = f"{distribution}:{entry.name}"
+    def _register(self, manager: pluggy.PluginManager, entry: Entry) -> None:
+        name = f"{entry.distribution}:{entry.name}"
         if name in self._origins:
             return  # the same distribution found twice on the path, as editable installs are
-        self._origins[name] = (distribution, version)
-        manager.register(_import(entry, distribution), name)
+        self._origins[name] = (entry.distribution, entry.version)
+        manager.register(_import(entry), name)
 
 
-def _import(entry: EntryPoint, distribution: str) -> ModuleType:
+def _import(entry: Entry) -> ModuleType:
     try:
         return import_module(entry.value)
     except Exception as exc:
         raise PluginError(
-            f"plugin {entry.name!r} of {distribution} cannot be imported: {type(exc).__name__}: {exc}",
-            remedy=f"reinstall or uninstall {distribution}",
+            f"plugin {entry.name!r} of {entry.distribution} cannot be imported: {type(exc).__name__}: {exc}",
+            remedy=f"reinstall or uninstall {entry.distribution}",
         ) from exc
 
 

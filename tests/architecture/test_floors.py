@@ -23,7 +23,7 @@ FLOORS = {
     "whole bytecode home logs records "
     "read schema seal tree content layout_index oci sif layers snapshots stores formats "
     "lockfile",
-    7: "plugins preflight engines export assemble places ledger flights stages locks planning exporting "
+    7: "entries plugins preflight engines export assemble places ledger flights stages locks planning exporting "
     "keeping pushing pulling moving aside collect compare building build",
     8: "cli __main__",
     9: "testing pytest_store",
