@@ -155,11 +155,16 @@ class Home:
         except OSError:
             return False
 
+    @property
+    def untouched(self) -> bool:
+        """Whether nothing was built here yet: there may be a folder of ours that another process is just making."""
+        return _BEFORE_BUILDS.issuperset(os.listdir(self.root))
+
     def _sign(self) -> None:
         """Say whose folder this is, if nothing was in it before us: in a folder of other things we delete nothing."""
-        if self.signed or not _BEFORE_BUILDS.issuperset(os.listdir(self.root)):
+        if self.signed or not self.untouched:
             return
-        path = self.root / TAG
-        private.make_file(path)
-        with open(os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "wb") as file:
-            file.write(SIGNATURE)
+        made = self.staging / f"{TAG}-{os.getpid()}-{os.urandom(4).hex()}"  # whole at once, also where we are killed
+        private.make_new_file(made)
+        made.write_bytes(SIGNATURE)
+        made.replace(self.root / TAG)

@@ -237,6 +237,32 @@ def test_a_folder_that_does_not_say_that_it_is_ours_is_refused(tmp_path: Path, d
     assert (home / "staging" / "draft-12345678").exists()
 
 
+def test_a_folder_that_somebody_is_just_making_has_nothing_to_collect(tmp_path: Path) -> None:
+    """Made, and not yet said whose it is: a collection beside the very first build sees that moment."""
+    home = tmp_path / "new"
+    (home / "staging").mkdir(parents=True, mode=0o700)
+    home.chmod(0o700)
+    with Builder(home=home) as builder:
+        assert builder.gc(keep_last=0, grace=0).things == ()
+    assert [path.name for path in home.iterdir()] == ["staging"]
+
+
+def test_who_is_killed_while_saying_whose_folder_it_is_has_said_nothing(tmp_path: Path, monkeypatch) -> None:
+    """Half a tag would be neither ours nor nobody's, and nothing would ever be collected there."""
+    home = Home(tmp_path / "home")
+
+    def killed(_self: Path, _to: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            home.make()
+    assert not (home.root / "CACHEDIR.TAG").exists()
+    home.make()
+    assert home.signed
+
+
 def test_a_folder_that_others_may_write_is_refused(builder: Builder, define: Define, home: Path) -> None:
     builder.build(define("a"))
     home.chmod(0o777)

@@ -108,7 +108,7 @@ def collect(
         IntegrityError: something is damaged, so that nobody knows what is needed. Nothing was taken.
     """
     _check(limits, grace)
-    if not private.check_folder(home.root):
+    if not private.check_folder(home.root) or home.untouched:  # who is just making it says whose it is first of all
         return Collected(dry_run, (), (), (), (), 0, 0)
     if not home.signed:
         raise CacheError(
