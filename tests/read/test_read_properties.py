@@ -54,7 +54,7 @@ def distinct(strategy, least=0):
 
 bases = st.one_of(
     st.just(nouns.ScratchBase()),
-    st.from_regex(r"[a-z0-9]{1,8}(/[a-z0-9]{1,8})?(:[a-z0-9.]{1,8})?", fullmatch=True)
+    st.from_regex(r"[a-z0-9]{1,8}(/[a-z0-9]{1,8})?(:[a-z0-9][a-z0-9.]{0,7})?", fullmatch=True)
     .filter(lambda image: image != "scratch")
     .map(nouns.ImageBase),
     st.builds(nouns.LayoutBase, relative, st.just("") | ids),
