@@ -7,7 +7,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from coopery import definition as nouns
@@ -176,6 +176,7 @@ def problems_of(load, source) -> tuple[Problem, ...]:
     return ()
 
 
+@example(document={"conda": "\U00012544"})
 @given(document=st.dictionaries(KEYS, junk, max_size=6))
 @settings(max_examples=rounds(60, 10_000), deadline=None)
 def test_junk_as_plain_data_is_refused_in_one_way(document):

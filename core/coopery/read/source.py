@@ -6,6 +6,7 @@ import os
 import stat
 from typing import Final
 
+from coopery import spelled
 from coopery.read.characters import first_refused, name
 from coopery.read.node import Node
 from coopery.read.reading import Mistake, Reading
@@ -28,7 +29,7 @@ def read_text(path: str, shown: str, reading: Reading, asker: Node, most: int = 
         data = _read_bytes(path, most)
         return _decode(data)
     except Mistake as mistake:
-        subject = "" if asker.file == shown else f"{shown}: "
+        subject = "" if asker.file == shown else f"{spelled.line(shown)}: "
         reading.problem(asker, subject + mistake.message, mistake.remedy)
     except _BadByte as bad:
         place = Node(None, "$", shown, bad.line, bad.column)
