@@ -36,7 +36,7 @@ def in_threads(count: int, work) -> list:
 
 @pytest.mark.parametrize(
     ("processes", "threads", "times"),
-    [pytest.param(32, 4, 1, id="short"), pytest.param(32, 32, rounds(5, 20), id="long", marks=pytest.mark.slow)],
+    [pytest.param(32, 4, 1, id="short"), pytest.param(32, 32, rounds(2, 20), id="long", marks=pytest.mark.slow)],
 )
 def test_one_missing_key_is_built_once(scene, crowd, processes, threads, times):
     def work() -> list:
