@@ -50,10 +50,16 @@ def test_builds_beside_collections_miss_nothing(tmp_path: Path, rounds: int) -> 
         for start in range(builders)
     ]
     taken = 0
-    with Builder(home=home) as builder:
-        while any(job.poll() is None for job in jobs):
-            taken += len(builder.gc(keep_last=0, unused_for=0, max_size=0, grace=1.5).images)
-            time.sleep(0.05)
+    try:
+        with Builder(home=home) as builder:
+            while any(job.poll() is None for job in jobs):
+                taken += len(builder.gc(keep_last=0, unused_for=0, max_size=0, grace=1.5).images)
+                time.sleep(0.05)
+    except BaseException:
+        for job in jobs:
+            job.kill()
+            job.communicate()
+        raise
     told = [(job.communicate()[0], job.returncode) for job in jobs]
     assert told == [("", 0)] * builders
     with Builder(home=home) as builder:
