@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from operator import attrgetter
 from typing import Any, Final
 
-from attrs import asdict, field, frozen
+from attrs import field, frozen
 
 from coopery import digest as _digest
 from coopery.digest import Digest
@@ -18,8 +19,14 @@ from coopery.digest import Digest
 TAG: Final = "coopery.lock.v1"
 
 
+_PLAIN: Final = ("kind", "name", "version", "build", "subdir", "file_name", "source", "sha256", "size")
+"""Fields of an artifact but ``built``, by which artifacts are in order."""
+
+_plain: Final = attrgetter(*_PLAIN)  # every hit reads a lock and digests it: attrs' own ways take six times as long
+
+
 def _in_order(artifacts: Iterable[Artifact]) -> tuple[Artifact, ...]:
-    return tuple(sorted(artifacts))
+    return tuple(sorted(artifacts, key=_plain))
 
 
 @frozen
@@ -85,7 +92,7 @@ class Artifact:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, for records. What is not built says nothing of that, as before there was such a thing."""
-        found = asdict(self, recurse=False, filter=lambda attribute, _value: attribute.name != "built")
+        found = dict(zip(_PLAIN, _plain(self), strict=True))
         return found if self.built is None else {**found, "built": self.built.to_json()}
 
     @classmethod
