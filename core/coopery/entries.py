@@ -33,7 +33,7 @@ class Entry:
 
 def entries(group: str) -> tuple[Entry, ...]:
     """All of *group*, as this process may import them. Of a distribution that is there twice the first counts."""
-    folders = [folder or os.curdir for folder in sys.path]
+    folders = [str(folder) or os.curdir for folder in sys.path]  # people put paths there that are no text
     if _has_finders() or not all(map(_is_plain, folders)):
         return _by_library(group)
     seen: set[str] = set()

@@ -104,7 +104,7 @@ def test_what_somebody_else_finds(tmp_path, monkeypatch):
 def test_a_path_with_nothing_in_it(tmp_path, monkeypatch):
     closed = tmp_path / "closed"
     closed.mkdir(mode=0)
-    monkeypatch.setattr(sys, "path", ["", str(tmp_path / "absent"), str(closed), *sys.path])
+    monkeypatch.setattr(sys, "path", ["", tmp_path / "absent", str(closed), *sys.path])
     monkeypatch.chdir(tmp_path)
     assert sorted(entries("coopery"), key=str) == by_library("coopery")
 
