@@ -35,7 +35,7 @@ class Chosen:
 def pinned(order: Order, before: Resolution | None, settings: Settings) -> Sealed:
     """The definition of *order*, its base held to a digest that is known for it.
 
-    What was demanded comes first, then a lock file that names the same base, then what is recorded.
+    What was demanded comes first; then a lock file, if it names the same base; and only without one what is recorded.
     """
     sealed = order.sealed
     digest = _known_base(order, before, settings)
