@@ -48,7 +48,7 @@ _DISTRIBUTIONS: Final = {
     "debian": "coopery-debian",
     "redis": "coopery-redis",
 }
-"""Distributions that are known to provide a name, for advice only: nothing here decides what is loaded."""
+"""Distributions that are known to provide a name and no other: for advice, and so as not to import them for another."""
 
 
 @frozen
@@ -94,9 +94,14 @@ class Plugins:
         """All backend classes by name."""
         return {name: found.thing for name, found in self._registered("backend").items()}
 
-    def materializers(self) -> dict[str, type[Materializer]]:
-        """All materializer classes by name."""
-        return {name: found.thing for name, found in self._registered("materializer").items()}
+    def materializers(self, only: Iterable[str] | None = None) -> dict[str, type[Materializer]]:
+        """The materializer classes by name.
+
+        Args:
+            only: these names matter. Plugins of ours that are known to bring others are not imported for that.
+        """
+        found = self._registered("materializer") if only is None else self._collect("materializer", frozenset(only))
+        return {name: one.thing for name, one in found.items()}
 
     def base_source(self, name: str) -> type[BaseSource]:
         """The base source called *name*; PluginError when there is none."""
@@ -169,10 +174,12 @@ class Plugins:
     def _found(self) -> dict[PluginKind, dict[str, _Registered]]:
         return {}
 
-    def _collect(self, kind: PluginKind) -> dict[str, _Registered]:
+    def _collect(self, kind: PluginKind, only: frozenset[str] | None = None) -> dict[str, _Registered]:
         hook, attribute = _HOOKS[kind]
         found: dict[str, _Registered] = {}
         for implementation in getattr(self._manager.hook, hook).get_hookimpls():
+            if only is not None and _brings_another(implementation.plugin_name, only):
+                continue
             distribution, version = self._origins[implementation.plugin_name]
             name = getattr(thing := implementation.function(), attribute)
             if name in found:
@@ -209,6 +216,12 @@ class Plugins:
             return  # the same distribution found twice on the path, as editable installs are
         self._origins[name] = (entry.distribution, entry.version)
         manager.register(_import(entry), name)
+
+
+def _brings_another(plugin: str, names: frozenset[str]) -> bool:
+    """Whether *plugin* is one of ours, which register what they are called and nothing else, and called otherwise."""
+    distribution, _, name = plugin.rpartition(":")
+    return _DISTRIBUTIONS.get(name) == distribution and name not in names
 
 
 def _import(entry: Entry) -> ModuleType:

@@ -52,8 +52,10 @@ def check(environment: Environment, backend: str, plugins: Plugins) -> None:
     _check_platform(environment, backend, abilities)
     if isinstance(environment.base, DebianBase):
         plugins.base_source("debian")
-    for section in sections(environment):
-        if section not in plugins.materializers():
+    wanted = sections(environment)
+    installed = plugins.materializers(wanted) if wanted else {}
+    for section in wanted:
+        if section not in installed:
             raise PluginError(
                 f"$.{section}: no plugin that materializes {section} packages is installed",
                 remedy=f"pip install coopery-{section}, or take the section out",

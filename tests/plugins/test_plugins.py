@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -73,6 +74,32 @@ def test_who_asks_for_one_backend_imports_no_other() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["coopery_oci.backend", "True"]
+
+
+@pytest.mark.processes
+def test_a_build_imports_the_materializers_of_its_sections(tmp_path: Path) -> None:
+    """What pip brings takes longer to import than such a build takes."""
+    (tmp_path / "data").write_text("x")
+    code = (
+        "import sys; from coopery import Builder, Environment\n"
+        "heavy = ('coopery_conda.materializer', 'coopery_pip.materializer')\n"
+        "document = {'base': 'scratch', 'steps': [{'copy': 'data', 'to': '/data'}]}\n"
+        "with Builder(home=sys.argv[1] + '/home', backend='oci') as builder:\n"
+        "    builder.build(Environment.from_dict(document, sys.argv[1]))\n"
+        "    print(*(name for name in heavy if name in sys.modules))\n"
+        "    print(*sorted(builder.plugins_loaded.materializers(['pip'])))\n"
+        "    print(*(name for name in heavy if name in sys.modules))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["", "pip", "coopery_pip.materializer"]
+
+
+def test_a_clash_is_found_whoever_is_asked_for() -> None:
+    """A stranger's plugin may register any name, and is asked for all; only ours are known to bring one each."""
+    mine = plugin(coopery_register_materializer=lambda: named("pip"))
+    with pytest.raises(PluginError, match="two plugins register the materializer 'pip'"):
+        Plugins([("other", mine)]).materializers(["pip"])
+    assert set(Plugins([("other", mine)]).materializers(["conda"])) == {"conda", "pip"}
 
 
 def test_a_misspelt_hook_fails_aloud() -> None:

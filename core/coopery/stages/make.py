@@ -41,6 +41,7 @@ from coopery.locks.choosing import Chosen
 from coopery.locks.fitting import Fit
 from coopery.logs import BuildLog
 from coopery.place import Presence
+from coopery.preflight import sections
 from coopery.records import Placement, Resolution
 from coopery.seal import recheck
 from coopery.stages import errands, first, recording, second
@@ -216,7 +217,7 @@ class _Job:
         ways = errands.Ways(self.backend, ground, self.target(ground), self.builder.home, self.emit, tuple(able))
         return second.bench(
             self.sealed.environment,
-            plugins.materializers(),
+            plugins.materializers(sections(self.sealed.environment)),
             lambda cls: cls(workshop),
             self.emit,
             self.key,

@@ -161,7 +161,7 @@ class Bench:
 def bench_of(builder: Builder, environment: Environment, key: str) -> Bench:
     """The materializers that *environment* needs, outside of a build."""
     workshop = builder.workshop(builder.emit)
-    classes = builder.plugins_loaded.materializers()
+    classes = builder.plugins_loaded.materializers(sections(environment))
     release = workshop.compilers.close
     return bench(environment, classes, lambda cls: cls(workshop), builder.emit, key, release)
 
