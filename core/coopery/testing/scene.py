@@ -47,15 +47,15 @@ class Scene:
         os.write(handle, (" ".join(map(str, words)) + "\n").encode())
         os.close(handle)
 
-    def noted(self, word: str) -> int:
-        """How many lines begin with *word*."""
-        return sum(line.split()[0] == word for line in self._log.read_text().splitlines())
+    def noted(self, words: str) -> int:
+        """How many lines begin with *words*."""
+        return sum(f"{line} ".startswith(f"{words} ") for line in self._log.read_text().splitlines())
 
-    def await_note(self, word: str, count: int = 1) -> None:
+    def await_note(self, words: str, count: int = 1) -> None:
         """Wait until there are so many."""
         end = time.monotonic() + _PATIENCE
-        while self.noted(word) < count:
-            assert time.monotonic() < end, f"{word} did not happen"
+        while self.noted(words) < count:
+            assert time.monotonic() < end, f"{words} did not happen"
             time.sleep(0.01)
 
     def recorded(self, key: str) -> dict[str, Any] | None:
@@ -63,11 +63,15 @@ class Scene:
         found = self.store.get("resolution", key)
         return None if found is None else dict(found.body)
 
-    def obtain(self, flight: Flight, key: str, seconds: float) -> dict[str, Any]:
-        """Find *key*, or build it for *seconds* and publish it by compare-and-set, or wait for who does."""
+    def obtain(self, flight: Flight, key: str, seconds: float, together: int = 0) -> dict[str, Any]:
+        """Find *key*, or build it for *seconds* and publish it by compare-and-set, or wait for who does.
+
+        Nobody publishes before *together* builds of it have begun.
+        """
 
         def build(_guard: object) -> dict[str, Any]:
-            self.note("build", key, os.getpid())
+            self.note(f"build {key}", os.getpid())
+            self.await_note(f"build {key}", together)
             time.sleep(seconds)
             record = Record("resolution", key, 1, {"pid": os.getpid(), "at": time.time_ns()}, "w", time.time())
             kept = self.store.put(record, 0)
@@ -78,19 +82,21 @@ class Scene:
             key, f"pid {os.getpid()}", lambda: self.recorded(key), build, lambda holder: self.note("waiting", holder)
         )
 
-    def crowd(self, processes: int, threads: int, key: str, seconds: float, ttl: float = 30.0) -> list[Any]:
-        """What each of so many threads of so many processes got."""
-        started = [self.start(lambda: self.in_threads(threads, key, seconds, ttl)) for _ in range(processes)]
+    def crowd(
+        self, processes: int, threads: int, key: str, seconds: float, ttl: float = 30.0, together: int = 0
+    ) -> list[Any]:
+        """What each of so many threads of so many processes got; *together*: see `obtain`."""
+        started = [self.start(lambda: self.in_threads(threads, key, seconds, ttl, together)) for _ in range(processes)]
         return [result for pid in started for result in self.result(pid)]
 
-    def in_threads(self, threads: int, key: str, seconds: float, ttl: float = 30.0) -> list[Any]:
-        """What each of so many threads of this process got."""
+    def in_threads(self, threads: int, key: str, seconds: float, ttl: float = 30.0, together: int = 0) -> list[Any]:
+        """What each of so many threads of this process got; *together*: see `obtain`."""
         results: list[Any] = [None] * threads
         flight = Flight(self.leases, ttl)
 
         def work(number: int) -> None:
             try:
-                results[number] = self.obtain(flight, key, seconds)
+                results[number] = self.obtain(flight, key, seconds, together)
             except Exception as exc:
                 results[number] = f"{type(exc).__name__}: {exc}"
 
