@@ -52,6 +52,20 @@ def read_layout(path: Path, tag: str, platform: str, blobs: BlobStore) -> tuple[
     return _read(FolderSource(path), files["oci-layout"], files["index.json"], tag, platform, blobs)
 
 
+def leads_to(path: Path, named: Digest, platform: str, manifest: Digest) -> bool:
+    """Whether *named*, an index that the layout at *path* lists, has *manifest* for *platform*.
+
+    Builders list such an index where an image is for several platforms, or has attestations beside it.
+
+    Raises:
+        BaseError, IntegrityError: as `read_layout`.
+    """
+    with open_regular(path / "index.json") as file:
+        entries = parse_index(read_small(file, f"{path}/index.json"), media.INDEX, f"{path}/index.json")
+    chosen = choose([entry for entry in entries if entry.digest == named], platform, FolderSource(path))
+    return chosen is not None and chosen.digest == manifest
+
+
 def look_into_layout(path: Path, tag: str, platform: str = "") -> Assembled:
     """As `read_layout`, but no layer is read or copied: documents only. *platform* may be left out where it has one.
 

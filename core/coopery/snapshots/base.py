@@ -69,10 +69,10 @@ def _local(workshop: Workshop, base: SealedBase, platform: str) -> tuple[Digest,
     recheck(base)
     match base.base:
         case LayoutBase(tag=tag):
-            from coopery.oci.archive import read_layout
+            from coopery.oci.archive import leads_to, read_layout
 
             digest, image = read_layout(path, tag, platform, workshop.blobs)
-            if base.content is not None and digest != base.content:
+            if base.content not in (None, digest) and not leads_to(path, base.content, platform, digest):
                 raise IntegrityError(f"{path} changed since the key was made: expected {base.content}, got {digest}")
             return digest, image
         case ArchiveBase(tag=tag):
