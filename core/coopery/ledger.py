@@ -127,7 +127,9 @@ class Ledger:
     def _has(self, image: Digest, placed: Placement) -> bool:
         presence = self.place.exists(image, placed.digest)
         if presence is Presence.UNKNOWN:
-            raise CacheError(f"{self.place.name} could not be asked for image {image}")
+            why = getattr(self.place, "reason", "")
+            message = f"{self.place.name} could not be asked for image {image}" + (f": {why}" if why else "")
+            raise CacheError(message, remedy=getattr(self.place, "remedy", "") or "coopery doctor says what works here")
         return presence is Presence.YES
 
     def record(self, image: Digest, placement: Placement) -> None:

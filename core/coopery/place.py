@@ -50,7 +50,10 @@ class Place(Protocol):
     """In words that parse back: ``oci:/path``, ``docker:``, ``registry://host/repository``."""
 
     def exists(self, image: Digest, digest: Digest) -> Presence:
-        """Whether the image with config digest *image* is here, whole, as *digest*. One check, milliseconds."""
+        """Whether the image with config digest *image* is here, whole, as *digest*. One check, milliseconds.
+
+        A place that answers UNKNOWN may say why in attributes ``reason`` and ``remedy``, which callers pass on.
+        """
         ...
 
     def remove(self, image: Digest, digest: Digest) -> bool:

@@ -106,10 +106,17 @@ def tools() -> tuple[Entry, ...]:
     return tuple(entries)
 
 
+_OWN = f"{os.getpid()}-{os.urandom(4).hex()}"
+
+
 @pytest.fixture
 def small(workshop: Workshop) -> Assembled:
-    """Runs a shell. Its VOLUME and HEALTHCHECK are traps for steps."""
+    """Runs a shell. Its VOLUME and HEALTHCHECK are traps for steps.
+
+    Another image in every process: tests of two at once take theirs away, and a classic build holds what it is FROM.
+    """
     settings = {
+        "Labels": {"coopery.test": _OWN},
         "Env": ["PATH=/usr/bin:/bin", "COLOR=green"],
         "WorkingDir": "/tmp",
         "Cmd": ["sh", "-c", "echo own"],

@@ -91,8 +91,9 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(
     backend = on(workshop, dockerd(size="32m"))
     big = made.layer_of(workshop, made.text("big", bytes(40_000_000)))
     image = made.image_of([big])
-    with pytest.raises(Refused, match="no space left"):
+    with pytest.raises(Refused, match="no space left") as caught:
         backend.materialize(base, image, (big,), "full")
+    assert "docker system df" in caught.value.remedy
     assert backend.place.exists(image.image_id, image.image_id) is Presence.NO
     with pytest.raises(BackendError):
         backend.run_step(base, made.run_step("head -c 40000000 /dev/zero > /big"), "full")

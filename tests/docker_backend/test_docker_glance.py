@@ -43,8 +43,21 @@ def place(endpoint: Endpoint) -> DockerPlace:
 )
 def test_only_the_image_itself_is_a_yes(scripted: Any, status: int, body: bytes, expected: Presence) -> None:
     server, endpoint = scripted({f"GET /images/{ID}/json": (status, body)})
-    assert place(endpoint).exists(ID, ID) is expected
+    asked = place(endpoint)
+    assert asked.exists(ID, ID) is expected
     assert server.seen == [f"GET /images/{ID}/json"]
+    assert bool(asked.reason) is bool(asked.remedy) is (expected is Presence.UNKNOWN)
+
+
+def test_a_hit_says_why_the_daemon_could_not_be_asked(tmp_path: Path) -> None:
+    from coopery.errors import CacheError
+    from coopery.ledger import Ledger
+    from coopery.records import Placement
+
+    gone = Endpoint(f"unix://{tmp_path}/docker.sock", origin="$DOCKER_HOST")
+    ledger = Ledger(None, place(gone))  # type: ignore[arg-type]  # no record is read
+    with pytest.raises(CacheError, match=r"docker\.sock \(\$DOCKER_HOST\): no daemon is there\n  start it"):
+        ledger._has(ID, Placement(gone.place, ID, 1, "coopery:x"))
 
 
 @pytest.fixture

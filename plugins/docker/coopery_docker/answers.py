@@ -5,11 +5,14 @@ from __future__ import annotations
 import io
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from coopery.errors import BackendError
 from coopery_docker.endpoint import NAME, Endpoint
 from coopery_docker.ssh import SshFailed
+
+_FULL: Final = "no space left on device"
+_ROOM: Final = "make room where the daemon keeps its images: docker system df, docker image prune"
 
 
 class Unreachable(BackendError):  # noqa: N818 - says the state
@@ -38,7 +41,12 @@ def said(answer: Iterable[Any], doing: str) -> Iterator[bytes]:
         elif isinstance(status := line.get("status"), str) and "progressDetail" not in line:
             yield f"{status}\n".encode()
     if wrong:
-        raise Refused(NAME, f"{doing}: {wrong}")
+        raise refused(f"{doing}: {wrong}")
+
+
+def refused(message: str) -> Refused:
+    """Our error for what the daemon says that it did not do; where its disk is full, with what to do about that."""
+    return Refused(NAME, message, remedy=_ROOM if _FULL in message else "")
 
 
 def unreachable(endpoint: Endpoint, doing: str, exc: BaseException) -> Unreachable:

@@ -15,7 +15,7 @@ import docker  # type: ignore[import-untyped]  # docker-py has no types
 import requests
 import urllib3
 
-from coopery_docker.answers import Refused, Unreachable, files_of, said, unreachable
+from coopery_docker.answers import Refused, Unreachable, files_of, refused, said, unreachable
 from coopery_docker.connecting import connected
 from coopery_docker.endpoint import NAME, Endpoint
 
@@ -32,6 +32,7 @@ class Daemon:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
+        self._diff_ids: dict[str, tuple[str, ...]] = {}
 
     @cached_property
     def _api(self) -> Any:
@@ -98,6 +99,18 @@ class Daemon:
             except docker.errors.NotFound:
                 return None
             return found
+
+    def diff_ids(self, image: str) -> tuple[str, ...]:
+        """The layers of the image with the id *image*, from the bottom up; none where it is not here.
+
+        An id in the classic store is the digest of what says so: it is asked for once, however many steps there are.
+        """
+        if image not in self._diff_ids:
+            found = self.image(image)
+            if found is None:
+                return ()
+            self._diff_ids[image] = tuple(map(str, (found.get("RootFS") or {}).get("Layers") or ()))
+        return self._diff_ids[image]
 
     def load(self, archive: Iterable[bytes]) -> None:
         """Give the daemon an archive of images, which is made while it is sent.
@@ -272,7 +285,7 @@ class Daemon:
         try:
             yield
         except docker.errors.APIError as exc:
-            raise Refused(NAME, f"{doing}: {exc.explanation or exc}") from exc
+            raise refused(f"{doing}: {exc.explanation or exc}") from exc
         except docker.errors.InvalidVersion as exc:
             raise Unreachable(NAME, f"{doing}: {exc}", remedy="update the daemon: 20.10 is the oldest known") from exc
         except (docker.errors.DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:

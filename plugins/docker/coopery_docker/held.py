@@ -47,14 +47,13 @@ def held_blobs(daemon: Daemon, blobs: BlobStore, layers: Sequence[Layer]) -> fro
     return frozenset(found)
 
 
-def _diff_ids(daemon: Daemon, blobs: BlobStore, image: str) -> list[str]:
+def _diff_ids(daemon: Daemon, blobs: BlobStore, image: str) -> Sequence[str]:
     """Of an image in the classic store, whose id is its config's digest: read here where we have that config."""
     own = _own(blobs, image)
     if own is not None:
         document: Any = json.loads(own)
         return list((document.get("rootfs") or {}).get("diff_ids") or [])
-    told = (daemon.image(image) or {}).get("RootFS") or {}
-    return list(told.get("Layers") or [])
+    return daemon.diff_ids(image)
 
 
 def _layers_of(blobs: BlobStore, image: str) -> Iterable[Digest]:

@@ -91,7 +91,7 @@ def _load_thin(workshop: Workshop, daemon: Daemon, thin: Iterator[bytes], whole:
     try:
         daemon.load(thin)
     except Refused as exc:
-        workshop.emit(Warned(message=f"the daemon lacks layers that it should have; all are sent ({exc.message})"))
+        workshop.emit(Warned(message=f"the daemon did not take the layers that it lacks; all are sent ({exc.message})"))
         daemon.load(whole)
 
 

@@ -35,6 +35,10 @@ class DockerPlace:
         self._daemon = daemon
         self._run = run
         self.name = endpoint.place
+        self.reason = ""
+        """Why the last answer was UNKNOWN, in words."""
+        self.remedy = ""
+        """What to do about that."""
 
     def exists(self, image: Digest, digest: Digest) -> Presence:  # noqa: ARG002 - the digest is the image's, or names it
         """See `coopery.place.Place.exists`. Half a millisecond where the daemon is on this machine."""
@@ -44,16 +48,26 @@ class DockerPlace:
             status, body = glance.get(self._endpoint, f"/images/{digest}/json")
             if status == 404:
                 return Presence.NO
-            return Presence.YES if status == 200 and json.loads(body)["Id"] == digest else Presence.UNKNOWN
-        except (glance.Unanswered, ValueError, LookupError, TypeError):
-            return Presence.UNKNOWN
+            if status == 200 and json.loads(body)["Id"] == digest:
+                return Presence.YES
+            return self._unknown(ValueError(f"it answers with status {status}"))
+        except (glance.Unanswered, ValueError, LookupError, TypeError) as exc:
+            return self._unknown(exc)
+
+    def _unknown(self, exc: Exception) -> Presence:
+        from coopery_docker.answers import unreachable
+
+        told = unreachable(self._endpoint, "asking for an image", exc)
+        self.reason, self.remedy = told.message, told.remedy
+        return Presence.UNKNOWN
 
     def _ask(self, digest: Digest) -> Presence:
         from coopery.errors import BackendError
 
         try:
             return Presence.YES if self._daemon().image(digest) is not None else Presence.NO
-        except BackendError:  # it could not be asked: neither yes nor no
+        except BackendError as exc:  # it could not be asked: neither yes nor no
+            self.reason, self.remedy = exc.message, exc.remedy
             return Presence.UNKNOWN
 
     def remove(self, image: Digest, digest: Digest) -> bool:  # noqa: ARG002 - as `exists`
