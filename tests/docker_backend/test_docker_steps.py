@@ -15,7 +15,7 @@ import pytest
 from attrs import evolve
 
 from coopery.backend import Snapshot, Workshop
-from coopery.errors import StepFailed, UsageError
+from coopery.errors import StepError, StepFailed, UsageError
 from coopery.events import Event, Output
 from coopery.image import Assembled
 from coopery.oci.layers_view import LayersFiles
@@ -49,6 +49,19 @@ def check_changes(workshop: Workshop, snapshot: Snapshot) -> None:
     own = LayersFiles(snapshot.layers[-1:], workshop.blobs)
     assert set(own.listdir("/")) <= {"new", "data", "old", "etc"}
     assert own.listdir("/etc") == ("group",)
+
+
+def test_a_user_that_the_image_lacks_is_named_as_on_every_engine(
+    backend: DockerBackend, made: SimpleNamespace, small: Assembled
+) -> None:
+    absent, root = (
+        made.snapshot_of(made.image_of(small.layers, {"Env": ["PATH=/usr/bin:/bin"], "User": user}))
+        for user in ("ghost", "0")
+    )
+    with pytest.raises(StepError, match=r"^\$\.steps\[0\]: cannot run as 'ghost': the image has no user 'ghost'"):
+        backend.run_step(absent, made.run_step("true", network=False), "ghost")
+    with pytest.raises(StepFailed):  # a user who is there is no reason for another error
+        backend.run_step(root, made.run_step("exit 3", network=False), "root")
 
 
 def test_a_step_changes_what_it_changes(

@@ -96,10 +96,15 @@ def test_removed_by_us_and_behind_our_back(
     assert not backend.place.remove(image.image_id, digest)
 
     put(backend, make, image, "removed-2")
-    subprocess.run(["podman", "rmi", "--force", hex_of(image.image_id)], check=True, capture_output=True)
+    record = locate(session_shop).image(hex_of(image.image_id)) or {}
+    assert record["names"] == ["localhost/coopery:removed-2"]
+    subprocess.run(["podman", "rmi", "localhost/coopery:removed-2"], check=True, capture_output=True)
     assert backend.place.exists(image.image_id, digest) is Presence.NO
     put(backend, make, image, "removed-2")
     assert backend.place.exists(image.image_id, digest) is Presence.YES
+    put(backend, make, image, "removed-3")
+    record = locate(session_shop).image(hex_of(image.image_id)) or {}
+    assert sorted(record["names"]) == ["localhost/coopery:removed-2", "localhost/coopery:removed-3"]
 
 
 def test_the_files_and_podman_agree(backend: PodmanBackend, session_shop: Workshop) -> None:

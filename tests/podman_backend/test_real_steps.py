@@ -18,14 +18,14 @@ from attrs import evolve
 
 from coopery import processes
 from coopery.backend import Snapshot, Workshop
-from coopery.errors import StepFailed, UsageError
+from coopery.errors import StepError, StepFailed, UsageError
 from coopery.events import Event, Output
 from coopery.image import Assembled
 from coopery.place import Presence
 from coopery.sealed import SealedStep
 from coopery_podman.backend import PodmanBackend
 from coopery_podman.buildah import Buildah
-from coopery_podman.containers import STEP_IMAGE, sweep
+from coopery_podman.containers import STEP_IMAGE, _step_images, container, drop_step_images, loaded, sweep
 from coopery_podman.storage import locate
 
 pytestmark = [pytest.mark.needs("buildah"), pytest.mark.processes]
@@ -92,6 +92,41 @@ def test_its_changes_are_a_layer_and_nothing_else_is(
     assert after.layers[:-1] == base.layers
     assert backend.find_snapshot(KEY) == after
     assert leftovers(session_shop) == NOTHING
+
+
+def test_a_user_that_the_image_lacks_is_named_as_on_every_engine(
+    backend: PodmanBackend, make: SimpleNamespace, small: Assembled, session_shop: Workshop
+) -> None:
+    base = make.snapshot(make.image(small.layers, Env=["PATH=/usr/bin:/bin"], User="ghost"))
+    with pytest.raises(StepError, match=r"^\$\.steps\[0\]: cannot run as 'ghost': the image has no user 'ghost'"):
+        backend.run_step(base, make.step("true"), KEY)
+    assert leftovers(session_shop) == NOTHING
+
+
+def test_step_images_go_by_one_program_and_what_is_in_use_stays(
+    session_shop: Workshop, make: SimpleNamespace, small: Assembled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tool, calls = Buildah(), []
+
+    def counted(self: Buildah, words: Any, **options: Any) -> str:
+        calls.append(words[0])
+        return called(self, words, **options)
+
+    called = Buildah.call
+    monkeypatch.setattr(Buildah, "call", counted)
+    snapshots = [make.snapshot(make.image(small.layers, Env=[f"STEP={number}"])) for number in range(3)]
+    with container(session_shop, tool, snapshots[0]):
+        held = _step_images(session_shop, tool)
+        names = {loaded(session_shop, tool, snapshot) for snapshot in snapshots}
+        drop_step_images(session_shop, tool)
+        assert set(_step_images(session_shop, tool)) == set(held)
+        assert not names & set(held)
+    calls.clear()
+    for snapshot in snapshots:
+        loaded(session_shop, tool, snapshot)
+    drop_step_images(session_shop, tool)
+    assert _step_images(session_shop, tool) == ()
+    assert calls == ["pull", "pull", "pull", "rmi"]
 
 
 def test_what_a_step_gets(

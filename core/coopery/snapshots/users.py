@@ -6,10 +6,15 @@ Forms and fallbacks are those of a Dockerfile's USER and ``COPY --chown``: ``nam
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from attrs import frozen
 
+from coopery.backend import Snapshot
+from coopery.errors import BackendError, StepError
 from coopery.facts import find
 from coopery.files import Files
 
@@ -47,6 +52,35 @@ def account(files: Files, user: str) -> Account:
     groups = tuple(int(line[2]) for line in _lines(files, "/etc/group", 4) if login and login in line[3].split(","))
     home = entry[5] if entry and entry[5].startswith("/") else "/"
     return Account(uid, gid, groups or (gid,), home)
+
+
+def runs_as(files: Files, user: str, place: str) -> Account:
+    """Whom the step at *place* runs as: `account`.
+
+    Raises:
+        StepError: the image has no such user.
+    """
+    try:
+        return account(files, user)
+    except UnknownUser as exc:
+        raise StepError(f"{place}: cannot run as {user!r}: {exc}", remedy="add the user first") from exc
+
+
+@contextmanager
+def telling(files: Callable[[], Files], base: Snapshot, place: str) -> Iterator[None]:
+    """Within it, the step at *place* is run on *base*. A user that is not there is told alike for every engine.
+
+    Each has words and a class of its own for that, and none is asked for them: where it did not run the step, the
+    image's own files are looked at.
+
+    Raises:
+        StepError: it did not run, as the image, whose files are *files*, lacks its user.
+    """
+    try:
+        yield
+    except BackendError:
+        runs_as(files(), str((json.loads(base.config).get("config") or {}).get("User") or ""), place)
+        raise
 
 
 def owner(files: Files, text: str) -> tuple[int, int]:

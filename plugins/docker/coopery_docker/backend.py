@@ -97,9 +97,12 @@ class DockerBackend:
         """See `coopery.backend.Backend.run_step`. Only ``run:`` needs the daemon."""
         if not isinstance(step.step, RunStep):
             return self._host.run_step(base, step, name)
+        from coopery.snapshots.users import telling
         from coopery_docker import steps
 
-        return self._host.keep(steps.run_step(self._workshop, self._daemon, self._stage, base, step), name)
+        with telling(lambda: self.files(base), base, step.field_path):
+            after = steps.run_step(self._workshop, self._daemon, self._stage, base, step)
+        return self._host.keep(after, name)
 
     def files(self, snapshot: Snapshot) -> Files:
         """See `coopery.backend.Backend.files`."""

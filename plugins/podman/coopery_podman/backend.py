@@ -78,9 +78,12 @@ class PodmanBackend:
         """See `coopery.backend.Backend.run_step`. Only ``run:`` needs the engine."""
         if not isinstance(step.step, RunStep):
             return self._host.run_step(base, step, name)
+        from coopery.snapshots.users import telling
         from coopery_podman import steps
 
-        made = steps.run_step(self._workshop, self._tool, base, self._host.files(base), step)
+        files = self._host.files(base)
+        with telling(lambda: files, base, step.field_path):
+            made = steps.run_step(self._workshop, self._tool, base, files, step)
         return self._host.keep(made, name)
 
     def files(self, snapshot: Snapshot) -> Files:

@@ -84,16 +84,28 @@ def sweep(workshop: Workshop, tool: Buildah) -> tuple[str, ...]:
 def drop_step_images(workshop: Workshop, tool: Buildah) -> None:
     """Forget the images that steps ran on: once the image that came of them is there, its layers are what matters.
 
-    One that another process's step runs on stays, since a container uses it.
+    One that another process's step runs on stays, since a container uses it. All go by one program; where that fails,
+    each that is left by its own.
     """
-    try:
-        images = locate(workshop, tool).images()
-    except (LookError, BackendError):
+    images = _step_images(workshop, tool)
+    if not images:
         return
-    for record in images:
-        if _is_step_image(record.get("names") or (), record.get("names-history") or ()):
+    try:
+        tool.call(buildah.rmi(*images))
+    except BackendError:
+        for image in _step_images(workshop, tool):
             with suppress(BackendError):
-                tool.call(buildah.rmi(str(record["id"])))
+                tool.call(buildah.rmi(image))
+
+
+def _step_images(workshop: Workshop, tool: Buildah) -> tuple[str, ...]:
+    """Ids of the images that have no name but that of steps; none where the storage cannot be read."""
+    try:
+        records = locate(workshop, tool).images()
+    except (LookError, BackendError):
+        return ()
+    ours = (one for one in records if _is_step_image(one.get("names") or (), one.get("names-history") or ()))
+    return tuple(str(record["id"]) for record in ours)
 
 
 def _bare(config: bytes) -> bytes:

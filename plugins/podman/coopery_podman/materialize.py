@@ -3,10 +3,14 @@
 The storage knows a layer by its digest and the chain below it: what it has is not read again, one small package that
 changed costs that layer and those above it. The image's id there is our config's digest, since buildah keeps manifest
 and config as they are. No compression is undone or done.
+
+A pull from a layout cannot be told which tag to give. So the image gets a name of its own first, then the one that is
+meant, and the first is taken off: who removes the image by its name, removes it.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from coopery.backend import Placed
@@ -32,10 +36,13 @@ def materialize(workshop: Workshop, tool: Buildah, image: Assembled, tag: str) -
         BackendError: buildah failed, or made another image of it.
     """
     reference = f"{REPOSITORY}:{grammar.name(tag)}"
-    with layout_of(workshop, image, "coopery") as offered:
+    first = f"coopery-{hex_of(image.image_id)[:20]}"
+    with layout_of(workshop, image, first) as offered:
         pulled = tool.call(buildah.pull(offered.reference), cwd=offered.folder).split()
     if pulled[-1:] != [hex_of(image.image_id)]:
         raise BackendError(tool.backend, f"buildah made {' '.join(pulled)!r} of the image {image.image_id}")
     tool.call(buildah.tag(hex_of(image.image_id), reference))
+    with suppress(BackendError):  # whoever put the same image at this moment took it off; and a name more is no harm
+        tool.call(buildah.rmi(f"localhost/{first}:latest"))
     size = len(image.config) + sum(layer.size for layer in image.layers)
     return Placed(PLACE, offered.manifest, size, reference)

@@ -20,7 +20,7 @@ from coopery.folders import scratch
 from coopery.layer import Layer
 from coopery.oci.layers_view import LayersFiles
 from coopery.snapshots import running
-from coopery.snapshots.users import Account, UnknownUser, account
+from coopery.snapshots.users import Account, runs_as
 from coopery_singularity import apptainer, child, namespace
 from coopery_singularity.apptainer import NAME, Call, Mount
 from coopery_singularity.lowers import lowers
@@ -110,7 +110,7 @@ def _check_ids(field_path: str) -> None:
 
 def _argv(files: Files, run: Running) -> tuple[str, ...]:
     """The step's own words, behind what makes its user and its environment right."""
-    who = _account(files, run)
+    who = runs_as(files, run.user, run.field_path)
     become = _become(files, run, who) if (who.uid, who.gid) != (0, 0) else ()
     env = next((path for path in _ENV if find(files, path)), None)
     if env is None:
@@ -119,13 +119,6 @@ def _argv(files: Files, run: Running) -> tuple[str, ...]:
     unset += [name for name in ("LANG", "TERM") if name not in run.env]
     home = [] if who.uid == 0 and "HOME" not in run.env else [f"HOME={run.env.get('HOME', who.home)}"]
     return (*become, env, *(word for name in unset for word in ("-u", name)), *home, *run.argv)
-
-
-def _account(files: Files, run: Running) -> Account:
-    try:
-        return account(files, run.user)
-    except UnknownUser as exc:
-        raise StepError(f"{run.field_path}: cannot run as {run.user!r}: {exc}", remedy="add the user first") from exc
 
 
 def _become(files: Files, run: Running, who: Account) -> tuple[str, ...]:
