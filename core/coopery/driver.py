@@ -18,7 +18,9 @@ _SIGNS: Final = ("dev/nvidiactl", "proc/driver/nvidia/version", "dev/dxg")
 
 _CDI: Final = ("etc/cdi", "var/run/cdi")
 _GENERATE: Final = "nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml"
-DEVICES: Final = "nvidia.com/gpu=all"
+_KIND: Final = "nvidia.com/gpu"
+_MOST: Final = 1 << 20
+DEVICES: Final = f"{_KIND}=all"
 """All GPUs, in the words of a CDI specification that ``nvidia-ctk`` wrote."""
 
 
@@ -34,8 +36,19 @@ def demand(backend: str) -> None:
 
 
 def has_cdi() -> bool:
-    """Whether a CDI specification of NVIDIA's devices is there."""
-    return any(True for folder in _CDI for _ in (ROOT / folder).glob("*nvidia*"))
+    """Whether a CDI specification of NVIDIA's devices is there, whatever its file is called."""
+    return any(_KIND in _text(path) for folder in _CDI for path in sorted((ROOT / folder).glob("*.*")))
+
+
+def _text(path: Path) -> str:
+    """What an engine would read of *path*; nothing where it reads none, or may not be read by us."""
+    if path.suffix not in (".json", ".yaml", ".yml"):
+        return ""
+    try:
+        with path.open("rb") as file:
+            return file.read(_MOST).decode("utf-8", "replace")
+    except OSError:
+        return ""
 
 
 def demand_cdi(backend: str, *, toolkit: bool) -> None:

@@ -195,7 +195,7 @@ def test_gpus_are_asked_for_as_the_daemon_takes_them(machine: Path) -> None:
     (machine / "bin" / "nvidia-container-runtime-hook").write_text("#!/bin/sh\n")
     (machine / "bin" / "nvidia-container-runtime-hook").chmod(0o755)
     assert run.gpu_options(Told()) == ("--gpus=all",)  # type: ignore[arg-type]  # as above
-    (machine / "etc" / "cdi" / "nvidia.yaml").touch()
+    (machine / "etc" / "cdi" / "nvidia.yaml").write_text("kind: nvidia.com/gpu\n")
     assert run.gpu_options(Told()) == ("--gpus=all",), "a daemon that knows no CDI"  # type: ignore[arg-type]  # as above
     known = Told(CDISpecDirs=["/etc/cdi"])
     assert run.gpu_options(known) == ("--device=nvidia.com/gpu=all",)  # type: ignore[arg-type]  # as above

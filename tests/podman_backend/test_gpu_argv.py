@@ -38,6 +38,8 @@ def test_no_driver_is_said_plainly(workshop: Workshop, machine: Path) -> None:
 
 def test_devices_that_podman_is_not_told_of(workshop: Workshop, machine: Path, fake: Fake) -> None:
     (machine / "dev" / "nvidiactl").touch()
+    (machine / "etc" / "cdi" / "others.yaml").write_text("kind: vendor.example/gpu\n")
+    (machine / "etc" / "cdi" / "nvidia.txt").write_text("kind: nvidia.com/gpu\n")
     with pytest.raises(UnsupportedError, match=r"install nvidia-container-toolkit, then: nvidia-ctk cdi generate"):
         run(workshop, "0" * 64, GPU)
     fake("nvidia-ctk", "")
@@ -47,7 +49,8 @@ def test_devices_that_podman_is_not_told_of(workshop: Workshop, machine: Path, f
 
 def test_they_are_passed_on_as_a_cdi_device(workshop: Workshop, machine: Path, fake: Fake, tmp_path: Path) -> None:
     (machine / "dev" / "nvidiactl").touch()
-    (machine / "etc" / "cdi" / "nvidia.yaml").touch()
+    # engines go by what a specification says, not by what its file is called
+    (machine / "etc" / "cdi" / "gpus.json").write_text('{"cdiVersion": "0.3.0", "kind": "nvidia.com/gpu"}')
     told = tmp_path / "told"
     store = {name: str(tmp_path) for name in ("GraphRoot", "RunRoot")} | {"GraphDriverName": "overlay"}
     fake("buildah", f"print({json.dumps(json.dumps({'store': store, 'host': {}}))})")
