@@ -19,7 +19,7 @@ import parts
 from conda.maker import Channel
 from coopery import Builder, Environment, Image
 from coopery.errors import UsageError
-from coopery.export import dockerfile
+from coopery.export import apptainer_definition, dockerfile
 from coopery.export.recipe import Part, Recipe
 from coopery.oci.flatten import flatten
 from trunk.rootfs import MERGED, pack, shell
@@ -242,3 +242,91 @@ def test_the_same_image_is_written_the_same_twice(built: tuple[Builder, Image], 
         for top in (tmp_path / "one", tmp_path / "two")
     )
     assert one == two
+
+
+def test_variables_of_one_step_do_not_see_each_other() -> None:
+    """As in the step itself: each is expanded with what was there before."""
+    made = recipe(Part("env", {"A": "1", "B": "$A-b"}), Part("run", "id"))
+    assert 'ENV A="1" B="$A-b"' in dockerfile.text_of(made, {}).splitlines()
+    assert '    export A="1" B="$A-b"' in apptainer_definition.text_of(made, "layers", {}, "").splitlines()
+
+
+def test_steps_of_a_definition_begin_where_the_base_says() -> None:
+    run, moved = Part("run", "pwd"), Part("workdir", "/else where")
+    text = apptainer_definition.text_of(recipe(run, WorkingDir="/work dir"), "layers", {}, "")
+    assert "\n%post\n    [ -d '/work dir' ] || mkdir -p '/work dir'; cd '/work dir' || exit 1\n" in text
+    text = apptainer_definition.text_of(recipe(moved, run, WorkingDir="/else where"), "layers", {}, "")
+    assert "\n%post\n    cd '/else where' || exit 1\n" in text
+
+
+def test_a_base_of_no_registry_keeps_all_that_its_config_says() -> None:
+    settings = {
+        "User": "app",
+        "WorkingDir": "/work dir",
+        "Healthcheck": {"Test": ["CMD", "a b"], "Interval": 30_000_000_000, "Timeout": 1_000_000_000, "Retries": 3},
+        "Shell": ["/bin/sh", "-x", "-c"],
+        "StopSignal": "SIGUSR1",
+        "OnBuild": ["RUN id", "COPY . /x"],
+    }
+    made = Recipe("n", (), "linux/amd64", "", (), (Part("run", "pwd"),), (), settings)
+    lines = [line for line in dockerfile.text_of(made, {}).splitlines() if not line.startswith("#")]
+    assert lines[1:4] == ["WORKDIR /work dir", "USER app", 'RUN ["/bin/sh", "-e", "-c", "pwd"]']
+    assert lines[-5:] == [
+        "STOPSIGNAL SIGUSR1",
+        'HEALTHCHECK --interval=30000000000ns --timeout=1000000000ns --retries=3 CMD ["a b"]',
+        'SHELL ["/bin/sh", "-x", "-c"]',
+        "ONBUILD RUN id",
+        "ONBUILD COPY . /x",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("test", "line"),
+    [
+        (["NONE"], "HEALTHCHECK NONE"),
+        (["CMD-SHELL", "curl -f $URL || exit 1"], "HEALTHCHECK CMD curl -f $URL || exit 1"),
+        ([], ""),
+    ],
+)
+def test_each_form_of_a_health_check_is_written(test: list[str], line: str) -> None:
+    made = Recipe("n", (), "linux/amd64", "", (), (), (), {"Healthcheck": {"Test": test}})
+    assert dockerfile.text_of(made, {}).splitlines()[2:] == ([line] if line else [])
+
+
+@pytest.mark.parametrize("settings", [{"OnBuild": ["RUN a\nRUN b"]}, {"Healthcheck": {"Test": ["CMD-SHELL", "a\nb"]}}])
+def test_no_line_of_the_bases_begins_an_instruction(settings: dict) -> None:
+    with pytest.raises(UsageError, match="line break"):
+        dockerfile.text_of(Recipe("n", (), "linux/amd64", "", (), (), (), settings), {})
+
+
+@pytest.mark.parametrize("told", ["x", ["CMD"], {"Test": "CMD"}, {"Test": ["CMD", "a"], "Interval": "1\nRUN id"}])
+def test_a_health_check_of_another_form_is_no_instruction_of_its_own(told: object) -> None:
+    made = Recipe("n", (), "linux/amd64", "", (), (), (), {"Healthcheck": told})
+    lines = dockerfile.text_of(made, {}).splitlines()[2:]
+    assert lines in ([], ['HEALTHCHECK CMD ["a"]'])
+
+
+def test_what_not_every_builder_has_is_named() -> None:
+    text = dockerfile.text_of(recipe(Part("run", "id", network=False)), {})
+    assert "# RUN --network: by docker buildx" in text
+    assert "by docker buildx" not in dockerfile.text_of(recipe(Part("run", "id")), {})
+
+
+@pytest.mark.parametrize("triggers", [None, ["RUN id"]])
+def test_a_base_with_triggers_is_a_tar_so_that_nothing_runs_them(triggers: list[str] | None) -> None:
+    from types import SimpleNamespace
+
+    from coopery.digest import of_bytes
+    from coopery.export.recipe import of
+    from coopery.image import Assembled, encode
+    from coopery.layer import Layer
+
+    layer = Layer(of_bytes(b"x"), of_bytes(b"x"), 1)
+    config = {"OnBuild": triggers} if triggers else {}
+    document = {"architecture": "amd64", "os": "linux", "config": config, "rootfs": {"diff_ids": [layer.diff_id]}}
+    known = SimpleNamespace(
+        identity={"base": {"image": "host/x:1"}}, below=1, base_layers=1, base="sha256:0", name="", key="k",
+        lock=None, interpreter=None,
+    )  # fmt: skip
+    found = of(Assembled(encode(document), (layer,)), known)  # type: ignore[arg-type]
+    assert (found.base, found.base_layers) == (("", (layer,)) if triggers else ("host/x:1@sha256:0", ()))

@@ -102,10 +102,15 @@ def _post(recipe: Recipe) -> Iterator[str]:
     yield "%post"
     if not recipe.base:
         yield from _exports(recipe.base_env)
+    workdir = recipe.settings.get("WorkingDir")
+    if workdir and not any(part.kind == "workdir" for part in recipe.steps):
+        quoted = _line("workdir", workdir)  # the base's: steps begin there, in a folder that is made where it is not
+        yield f"    [ -d {quoted} ] || mkdir -p {quoted}; cd {quoted} || exit 1"
     number = 0
     for part in recipe.steps:
         if part.kind == "env":
-            yield from (f"    export {name}={_expanded(name, value)}" for name, value in part.value.items())
+            # One command: a variable of the same step is not seen by the others, as in the step itself.
+            yield "    export " + " ".join(f"{name}={_expanded(name, value)}" for name, value in part.value.items())
         elif part.kind == "workdir":
             yield f"    cd {_line('workdir', part.value)} || exit 1"
         elif part.kind == "run":

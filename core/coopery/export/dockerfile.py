@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from coopery.errors import UsageError
 from coopery.export import folder as _folder
@@ -67,11 +67,13 @@ def text_of(recipe: Recipe, names: Mapping[Layer, str], base: str = _folder.BASE
 def _lines(recipe: Recipe, names: Mapping[Layer, str], base: str) -> Iterator[str]:
     yield from map(comment, recipe.facts)
     yield "# written by coopery export; to build it, nothing of Coopery is needed"
+    yield from _needs(recipe)
     yield f"FROM --platform={recipe.platform} {recipe.base or 'scratch'}"
     if not recipe.base:
         if recipe.base_layers:
             yield _add(base)
         yield from _env(recipe.base_env)
+        yield from _start(recipe)
     for part in recipe.steps:
         yield from _step(part, names)
     if recipe.packages:
@@ -81,6 +83,23 @@ def _lines(recipe: Recipe, names: Mapping[Layer, str], base: str) -> Iterator[st
     yield from _settings(recipe)
 
 
+def _needs(recipe: Recipe) -> Iterator[str]:
+    """What not every builder has, so that its error is understood: Docker's classic one has neither."""
+    needed = ["--mount"] * any(part.secrets for part in recipe.steps)
+    needed += ["--network"] * any(part.kind == "run" and not part.network for part in recipe.steps)
+    if needed:
+        yield f"# RUN {' and '.join(needed)}: by docker buildx, or a buildah that has it; the classic builder has not"
+
+
+def _start(recipe: Recipe) -> Iterator[str]:
+    """Where steps begin, and as whom: as the image itself has it, where no step says otherwise."""
+    kinds = {part.kind for part in recipe.steps}
+    if "run" in kinds and "workdir" not in kinds and recipe.settings.get("WorkingDir"):
+        yield f"WORKDIR {_plain('workdir', recipe.settings['WorkingDir'])}"
+    if "run" in kinds and "user" not in kinds and recipe.settings.get("User"):
+        yield f"USER {_plain('user', recipe.settings['User'])}"
+
+
 def _step(part: Part, names: Mapping[Layer, str]) -> Iterator[str]:
     if part.kind == "run":
         argv = ["/bin/sh", "-e", "-c", part.value] if isinstance(part.value, str) else list(part.value)
@@ -88,7 +107,9 @@ def _step(part: Part, names: Mapping[Layer, str]) -> Iterator[str]:
         network = "" if part.network else " --network=none"
         yield f"RUN{mounts}{network} {json.dumps(argv)}"
     elif part.kind == "env":
-        yield from (f'ENV {name}="{expanding(name, value)}"' for name, value in part.value.items())
+        # One instruction: a variable of the same step is not seen by the others, as in the step itself.
+        pairs = (f'{name}="{expanding(name, value)}"' for name, value in part.value.items())
+        yield f"ENV {' '.join(pairs)}"
     elif part.kind == "user":
         yield f"USER {_plain('user', part.value)}"
     if part.layer is not None and part.kind != "run":
@@ -119,6 +140,29 @@ def _settings(recipe: Recipe) -> Iterator[str]:
         yield f'LABEL "{_quoted(name, name)}"="{_quoted(name, value)}"'
     if settings.get("StopSignal"):
         yield f"STOPSIGNAL {_plain('signal', settings['StopSignal'])}"
+    if isinstance(told := settings.get("Healthcheck"), Mapping):
+        yield from _healthcheck(told)
+    if settings.get("Shell"):
+        yield f"SHELL {json.dumps(list(settings['Shell']))}"
+    yield from (f"ONBUILD {_checked('onbuild', line)}" for line in settings.get("OnBuild") or ())
+
+
+def _healthcheck(told: Mapping[str, Any]) -> Iterator[str]:
+    """Docker's own form of it. Source: Docker image spec v1.2, "Healthcheck"; its times are nanoseconds.
+
+    It comes from a base's config, which may hold anything.
+    """
+    test = told.get("Test")
+    kind, *words = map(str, test) if isinstance(test, list) and test else ("",)
+    options = (("Interval", "interval"), ("Timeout", "timeout"), ("StartPeriod", "start-period"))
+    spelled = [f"--{option}={told[name]}ns" for name, option in options if _is_count(told.get(name))]
+    spelled += [f"--retries={told['Retries']}"] if _is_count(told.get("Retries")) else []
+    if kind == "NONE":
+        yield "HEALTHCHECK NONE"
+    elif kind == "CMD":
+        yield " ".join(("HEALTHCHECK", *spelled, "CMD", json.dumps(words)))
+    elif kind == "CMD-SHELL":
+        yield " ".join(("HEALTHCHECK", *spelled, "CMD", _checked("healthcheck", " ".join(words))))
 
 
 def _add(name: str, what: str = "") -> str:
@@ -144,6 +188,16 @@ def expanding(name: str, value: str) -> str:
         found += [_quoted(name, value[at : match.start()]), match[0]]
         at = match.end()
     return "".join((*found, _quoted(name, value[at:])))
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and value > 0
+
+
+def _checked(name: str, value: str) -> str:
+    """*value* as it stands: a shell's, or an instruction."""
+    _check_line(name, value)
+    return value
 
 
 def _plain(name: str, value: str) -> str:

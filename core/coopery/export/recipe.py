@@ -48,7 +48,8 @@ class Recipe:
         name: of the definition, or empty.
         facts: lines for people: key, image, lock.
         platform: ``linux/amd64``.
-        base: reference of the base, with tag and digest; empty where it is no image of a registry.
+        base: reference of the base, with tag and digest; empty where it is no image of a registry, or has triggers
+            (ONBUILD), which what is built from it would run.
         base_layers: the base's, where *base* is empty.
         steps: in order.
         packages: layers of packages, from the bottom up.
@@ -102,7 +103,8 @@ def of(image: Assembled, known: Resolution | None) -> Recipe:
     """The recipe of *image*, as *known* tells it; of one that nothing is known of, all layers are the base's."""
     document = image.document
     told = dict(known.identity) if known is not None and known.below else {}
-    reference = str(told.get("base", {}).get("image", "")) if known is not None else ""
+    triggers = (document.get("config") or {}).get("OnBuild")  # a builder would run the base's; a tar has none
+    reference = str(told.get("base", {}).get("image", "")) if known is not None and not triggers else ""
     below = known.below if known is not None and told else len(image.layers)
     base_layers = known.base_layers if known is not None and told else len(image.layers)
     facts: tuple[str, ...] = (f"image {image.image_id}",)
