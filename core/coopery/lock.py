@@ -11,18 +11,12 @@ from collections.abc import Iterable
 from operator import attrgetter
 from typing import Any, Final
 
-from attrs import field, frozen
+from attrs import field, fields, frozen
 
 from coopery import digest as _digest
 from coopery.digest import Digest
 
 TAG: Final = "coopery.lock.v1"
-
-
-_PLAIN: Final = ("kind", "name", "version", "build", "subdir", "file_name", "source", "sha256", "size")
-"""Fields of an artifact but ``built``, by which artifacts are in order."""
-
-_plain: Final = attrgetter(*_PLAIN)  # every hit reads a lock and digests it: attrs' own ways take six times as long
 
 
 def _in_order(artifacts: Iterable[Artifact]) -> tuple[Artifact, ...]:
@@ -104,6 +98,12 @@ class Artifact:
         """
         built = data.get("built")
         return cls(**{**data, "built": Built.from_json(built) if built is not None else None})
+
+
+_PLAIN: Final = tuple(one.name for one in fields(Artifact) if one.name != "built")
+"""Fields by which artifacts are in order."""
+
+_plain: Final = attrgetter(*_PLAIN)  # every hit reads a lock and digests it: attrs' own ways take six times as long
 
 
 def _pairs(value: Any) -> tuple[tuple[str, str], ...]:

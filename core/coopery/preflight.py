@@ -53,7 +53,7 @@ def check(environment: Environment, backend: str, plugins: Plugins) -> None:
     if isinstance(environment.base, DebianBase):
         plugins.base_source("debian")
     wanted = sections(environment)
-    installed = plugins.materializers(wanted) if wanted else {}
+    installed = plugins.materializers(wanted)
     for section in wanted:
         if section not in installed:
             raise PluginError(

@@ -130,8 +130,7 @@ def _gather(builder: Builder, tasks: _Tasks, hand_out: _Here | _Elsewhere) -> di
     results: dict[str, _Result] = {}
     left: dict[str, Environment] = {}
     for number in range(_TRIES):
-        handed = _Handed(hand_out, results)
-        with handed:
+        with _Handed(hand_out, results) as handed:
             for name, environment in tasks if not number else tuple(left.items()):
                 left[name] = environment
                 handed.add(name, environment)
